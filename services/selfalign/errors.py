@@ -1,0 +1,170 @@
+"""Every error that selfalign raises on purpose, with its gRPC status and exit code.
+
+SelfAlignError                  UNKNOWN             70
+├── ConfigError                 INVALID_ARGUMENT    64   do not retry: the configuration is wrong
+├── DataError                   INVALID_ARGUMENT    65   an input file or row is wrong
+├── PromptTooLong               INVALID_ARGUMENT    65   prefix + query + new tokens exceed the engine
+├── ModelError                  FAILED_PRECONDITION 66   a model is missing or unreadable
+├── PortInUse                   UNAVAILABLE         71
+├── StoreError                  UNAVAILABLE         74   the object store failed
+│   ├── StoreNotWritable        PERMISSION_DENIED   73
+│   ├── ObjectExists            ALREADY_EXISTS      73   a create-only put lost the race
+│   └── ObjectMissing           NOT_FOUND           74
+├── FingerprintMismatch         FAILED_PRECONDITION 78   the run was made with other settings
+├── VerificationError           DATA_LOSS           76   the ledger does not add up
+├── StageError                  INTERNAL            70   a worker, service or training process failed
+├── TooManyFailures             ABORTED             75   rows failed; the next run tries them again
+├── Interrupted                 CANCELLED          130   ctrl-C; the next run goes on
+└── EngineError                 INTERNAL            69   the inference engine failed
+    ├── EngineUnavailable       UNAVAILABLE         69   down or unreachable; retried
+    ├── EngineOverloaded        RESOURCE_EXHAUSTED  69   full (429); waited for
+    ├── EngineTimeout           DEADLINE_EXCEEDED   69   no answer inside the deadline
+    ├── EngineRejected          INVALID_ARGUMENT    65   422: the request's own fault; not retried
+    └── EngineUnauthorized      FAILED_PRECONDITION 64   401: our token is wrong; not retried
+
+Exit codes follow sysexits.h. 2 is a command line that could not be parsed.
+"""
+
+from typing import ClassVar
+
+
+class SelfAlignError(Exception):
+    """Base of all expected errors: the message is meant for a person."""
+
+    grpc_status: ClassVar[str] = "UNKNOWN"
+    exit_code: ClassVar[int] = 70
+
+
+class ConfigError(SelfAlignError):
+    """A setting is wrong; the message names the field, the value and what is expected."""
+
+    grpc_status = "INVALID_ARGUMENT"
+    exit_code = 64
+
+
+class DataError(SelfAlignError):
+    """An input file or row is wrong; the message names the place."""
+
+    grpc_status = "INVALID_ARGUMENT"
+    exit_code = 65
+
+
+class PromptTooLong(SelfAlignError):
+    """A prompt and its completion do not fit the engine's context."""
+
+    grpc_status = "INVALID_ARGUMENT"
+    exit_code = 65
+
+
+class ModelError(SelfAlignError):
+    """A model folder is missing, incomplete or of an unsupported kind."""
+
+    grpc_status = "FAILED_PRECONDITION"
+    exit_code = 66
+
+
+class PortInUse(SelfAlignError):
+    """A server's port is taken by another process."""
+
+    grpc_status = "UNAVAILABLE"
+    exit_code = 71
+
+
+class StoreError(SelfAlignError):
+    """The object store failed or cannot be reached."""
+
+    grpc_status = "UNAVAILABLE"
+    exit_code = 74
+
+
+class StoreNotWritable(StoreError):
+    """The object store refuses writes."""
+
+    grpc_status = "PERMISSION_DENIED"
+    exit_code = 73
+
+
+class ObjectExists(StoreError):
+    """A create-only put found the object there already."""
+
+    grpc_status = "ALREADY_EXISTS"
+    exit_code = 73
+
+
+class ObjectMissing(StoreError):
+    """The object is not there."""
+
+    grpc_status = "NOT_FOUND"
+
+
+class FingerprintMismatch(SelfAlignError):
+    """A stage was made with other settings than the run now asks for."""
+
+    grpc_status = "FAILED_PRECONDITION"
+    exit_code = 78
+
+
+class VerificationError(SelfAlignError):
+    """The ledger does not add up: a row is lost, doubled or altered."""
+
+    grpc_status = "DATA_LOSS"
+    exit_code = 76
+
+
+class StageError(SelfAlignError):
+    """A worker, service or training process of a stage failed."""
+
+    grpc_status = "INTERNAL"
+
+
+class TooManyFailures(SelfAlignError):
+    """More rows of a stage failed than the run tolerates."""
+
+    grpc_status = "ABORTED"
+    exit_code = 75
+
+
+class Interrupted(SelfAlignError):
+    """The user asked to stop."""
+
+    grpc_status = "CANCELLED"
+    exit_code = 130
+
+
+class EngineError(SelfAlignError):
+    """The inference engine failed on a request that was well formed."""
+
+    grpc_status = "INTERNAL"
+    exit_code = 69
+
+
+class EngineUnavailable(EngineError):
+    """The engine is down or cannot be reached."""
+
+    grpc_status = "UNAVAILABLE"
+
+
+class EngineOverloaded(EngineError):
+    """The engine has no room for the request now."""
+
+    grpc_status = "RESOURCE_EXHAUSTED"
+
+
+class EngineTimeout(EngineError):
+    """The engine did not answer inside the deadline."""
+
+    grpc_status = "DEADLINE_EXCEEDED"
+
+
+class EngineRejected(EngineError):
+    """The engine refuses the request itself (TGI's 422)."""
+
+    grpc_status = "INVALID_ARGUMENT"
+    exit_code = 65
+
+
+class EngineUnauthorized(EngineError):
+    """The engine refuses our credentials."""
+
+    grpc_status = "FAILED_PRECONDITION"
+    exit_code = 64

@@ -1,0 +1,1 @@
+"""The Engine protocol and its clients for TGI and OpenAI-compatible servers."""

@@ -1,0 +1,95 @@
+"""The contract of an inference engine, and the values that cross it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FinishReason = Literal["length", "eos_token", "stop_sequence"]
+
+
+class SamplingParams(BaseModel):
+    """How to sample one completion. Ranges are those that TGI accepts (TGI 3.3 validation.rs)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_new_tokens: Annotated[int, Field(ge=1)] = 256
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
+    """0 means greedy decoding."""
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """1 means no nucleus; clients leave it out of the request, since TGI refuses 1."""
+    top_k: Annotated[int, Field(ge=0)] = 0
+    """0 means no top-k."""
+    repetition_penalty: Annotated[float, Field(gt=0.0)] = 1.0
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """At most four: TGI's default --max-stop-sequences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine wrote for one prompt."""
+
+    text: str
+    """Without the stop sequence that ended it and without special tokens."""
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine says of itself; None where its API does not tell."""
+
+    model_id: str
+    max_input_tokens: int | None
+    max_total_tokens: int | None
+    max_concurrent_requests: int | None
+
+
+class Engine(Protocol):
+    """One model behind an HTTP API. Safe for many concurrent calls on one event loop."""
+
+    async def generate(
+        self, prompt: str, params: SamplingParams, *, seed: int | None, deadline_s: float
+    ) -> Completion:
+        """Completes `prompt`.
+
+        The text is cut at the first stop sequence, also where the engine matches stop sequences
+        only at token borders. Waits for room, retries connection errors, 429 and 5xx with backoff
+        and jitter inside `deadline_s` seconds; cancelling the call ends the engine's work.
+
+        Raises:
+            EngineRejected: the request itself is wrong or too long.
+            EngineUnauthorized: the token is wrong.
+            EngineTimeout: `deadline_s` passed.
+            EngineUnavailable, EngineOverloaded, EngineError: retries did not help.
+        """
+        ...
+
+    async def next_token_logprobs(
+        self, prompt: str, candidates: Sequence[str], *, deadline_s: float
+    ) -> list[float | None]:
+        """Log-probability of each candidate being the next token after `prompt`.
+
+        None for a candidate that the engine did not report among its most likely tokens.
+        Candidates are single tokens, with their leading space if they have one.
+        """
+        ...
+
+    async def count_tokens(self, text: str) -> int | None:
+        """Tokens of `text`, special tokens included; None where the engine has no tokenizer API."""
+        ...
+
+    async def info(self) -> EngineInfo:
+        """The engine's limits.
+
+        Raises:
+            EngineUnavailable: it is down.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Closes connections; the engine cannot be used afterwards."""
+        ...

@@ -1,0 +1,1 @@
+"""Object storage: the Store protocol, Parquet tables of rows, manifests."""
