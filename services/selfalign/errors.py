@@ -3,7 +3,7 @@
 SelfAlignError                  UNKNOWN             70
 ├── ConfigError                 INVALID_ARGUMENT    64   do not retry: the configuration is wrong
 ├── DataError                   INVALID_ARGUMENT    65   an input file or row is wrong
-├── PromptTooLong               INVALID_ARGUMENT    65   prefix + query + new tokens exceed the engine
+├── PromptTooLong               INVALID_ARGUMENT    65   does not fit the context of the engine
 ├── ModelError                  FAILED_PRECONDITION 66   a model is missing or unreadable
 ├── PortInUse                   UNAVAILABLE         71
 ├── StoreError                  UNAVAILABLE         74   the object store failed
@@ -12,7 +12,7 @@ SelfAlignError                  UNKNOWN             70
 │   └── ObjectMissing           NOT_FOUND           74
 ├── FingerprintMismatch         FAILED_PRECONDITION 78   the run was made with other settings
 ├── VerificationError           DATA_LOSS           76   the ledger does not add up
-├── StageError                  INTERNAL            70   a worker, service or training process failed
+├── StageError                  INTERNAL            70   a worker, service or trainer failed
 ├── TooManyFailures             ABORTED             75   rows failed; the next run tries them again
 ├── Interrupted                 CANCELLED          130   ctrl-C; the next run goes on
 └── EngineError                 INTERNAL            69   the inference engine failed

@@ -11,7 +11,7 @@ class ScriptedEngine:
     """Calls `script(prompt, params, seed)`; a str becomes a Completion, an exception is raised."""
 
     script: Callable[[str, SamplingParams, int | None], str | Completion | Exception]
-    limits: EngineInfo = EngineInfo("scripted", 4000, 8000, 128)
+    limits: EngineInfo = field(default_factory=lambda: EngineInfo("scripted", 4000, 8000, 128))
     calls: list[tuple[str, SamplingParams, int | None]] = field(default_factory=list)
     closed: bool = False
 
