@@ -1,0 +1,1 @@
+"""The `selfalign` command: one file a group of subcommands."""

@@ -1,0 +1,64 @@
+"""`selfalign worker`: one stage worker, as the executors start it."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selfalign.errors import ConfigError
+from selfalign.pipeline.load import load_run_config
+from selfalign.pipeline.progress import RowCounts
+from selfalign.pipeline.run import TABLE_STAGES, Run
+from selfalign.pipeline.worker import Assignment, Worker
+from selfalign.rpc.channel import ChannelSettings
+from selfalign.storage.open import open_store
+from selfalign.telemetry.logs import setup_logging
+
+REPORT_EVERY_S = 0.5
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("worker")(worker_command)
+
+
+def worker_command(
+    config: Annotated[Path, typer.Option(help="The resolved run.yaml.")],
+    stage: Annotated[str, typer.Option(help="topics, prompts, align or refine.")],
+    target: Annotated[str, typer.Option(help="host:port of the stage's service.")],
+    index: Annotated[int, typer.Option(min=0, help="This worker's number.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="How many workers share the stage.")] = 1,
+    attempt: Annotated[int, typer.Option(min=1, help="Try of failed rows; round.")] = 1,
+) -> None:
+    """Does the units of a stage whose number is INDEX modulo COUNT and that have no part yet."""
+    if stage not in TABLE_STAGES:
+        raise ConfigError(f"--stage: {stage!r}; expected one of {', '.join(TABLE_STAGES)}")
+    if index >= count:
+        raise ConfigError(f"--index: {index} is not below --count {count}")
+    setup_logging()
+    settings = load_run_config(config)
+    run = Run(open_store(settings.store), settings)
+    assignment = Assignment(stage, index, count, attempt)  # type: ignore[arg-type]
+    worker = Worker(run, assignment, ChannelSettings(target=target), _reporter())
+    counts = asyncio.run(worker.work())
+    _emit("rows", counts.as_fields())
+
+
+def _reporter() -> Any:  # noqa: ANN401
+    last = 0.0
+
+    def report(counts: RowCounts) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= REPORT_EVERY_S:
+            last = now
+            _emit("rows", counts.as_fields())
+
+    return report
+
+
+def _emit(kind: str, fields: dict[str, Any]) -> None:
+    print(json.dumps({"event": kind, **fields}), flush=True)

@@ -1,0 +1,1 @@
+"""The pipeline: run configuration, stages, worker, runner and executors."""

@@ -1,0 +1,195 @@
+"""The local executor: engines, services, workers and training as subprocesses on free ports."""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from selfalign.errors import (
+    ConfigError,
+    DataError,
+    EngineUnavailable,
+    ModelError,
+    PortInUse,
+    SelfAlignError,
+    StageError,
+    StoreError,
+    TooManyFailures,
+)
+from selfalign.inference.settings import EngineSettings
+from selfalign.pipeline.executors.base import EngineRole, EventSink, ServiceName
+from selfalign.pipeline.executors.processes import Child
+from selfalign.pipeline.run import Run, dump_config
+from selfalign.pipeline.weights import local_weights
+from selfalign.pipeline.worker import Assignment
+
+# What a child's exit code means to the runner: the type is kept, the message quotes the log.
+ERRORS_BY_EXIT_CODE: dict[int, type[SelfAlignError]] = {
+    error.exit_code: error
+    for error in (ConfigError, DataError, ModelError, PortInUse, StoreError, TooManyFailures)
+}
+POLL_S = 0.1
+
+
+class LocalExecutor:
+    """See Executor for the contract."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._settings = run.config.executor
+        self._folder = self._settings.work_dir.absolute() / run.name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._config = self._folder / "run.yaml"
+        self._config.write_text(dump_config(run.config), encoding="utf-8")
+        self._children: dict[str, Child] = {}
+        self._engines: dict[EngineRole, EngineSettings] = {}
+        self._targets: dict[tuple[str, str], str] = {}
+
+    def check_training(self, settings: dict[str, Any]) -> None:
+        path = self._write_training("check", settings)
+        child = self._child("training-check", ["-m", "selfalign_training", "check", str(path)])
+        self._raise_for(child, child.wait())
+
+    def serve(self, role: EngineRole, weights: str) -> EngineSettings:
+        if role in self._engines:
+            return self._engines[role]
+        base = self._run.config.engine
+        if role == "base" and base.url:
+            return self._engines.setdefault(role, base)
+        folder = local_weights(self._run.store, weights, self._folder / "weights")
+        options = {"host": "127.0.0.1", "port": 0, **self._settings.model_server}
+        command = ["-m", "selfalign.model_server", "--model", str(folder)]
+        for name, value in options.items():
+            command += [f"--{name.replace('_', '-')}", str(value)]
+        address = self._start_server(f"engine-{role}", command)
+        engine = EngineSettings(
+            **{**base.model_dump(), "kind": "tgi", "url": f"http://{address}", "token_env": None}
+        )
+        return self._engines.setdefault(role, engine)
+
+    def release(self, role: EngineRole) -> None:
+        engine = self._engines.pop(role, None)
+        for (name, url), _ in list(self._targets.items()):
+            if engine is not None and url == engine.url:
+                del self._targets[name, url]
+                self._stop(name)
+        self._stop(f"engine-{role}")
+
+    def service(self, name: ServiceName, engine: EngineSettings) -> str:
+        key = (name, engine.url or "")
+        if key not in self._targets:
+            command = ["-m", "selfalign.cli", "serve", name, "--config", str(self._config)]
+            command += ["--engine-url", engine.url or "", "--host", "127.0.0.1", "--port", "0"]
+            self._targets[key] = self._start_server(name, command)
+        return self._targets[key]
+
+    def run_workers(self, assignments: list[Assignment], target: str, sink: EventSink) -> None:
+        children = []
+        for assignment in assignments:
+            name = f"worker-{assignment.stage}-{assignment.index}"
+            command = ["-m", "selfalign.cli", "worker", "--config", str(self._config)]
+            command += ["--stage", assignment.stage, "--target", target]
+            command += ["--index", str(assignment.index), "--count", str(assignment.count)]
+            command += ["--attempt", str(assignment.attempt)]
+            source = {"worker": assignment.index}
+            children.append(
+                self._child(name, command, lambda event, source=source: sink({**event, **source}))
+            )
+        self._wait_all(children)
+
+    def train(self, stage: str, settings: dict[str, Any], sink: EventSink) -> None:
+        work = {"work_dir": str(self._folder / f"{stage}-checkpoints")}
+        path = self._write_training(stage, settings | work)
+        ranks = self._settings.training_processes
+        command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+        command += ["-m", "selfalign_training", str(path)]
+        env = {
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "OMP_NUM_THREADS": str(max(1, _cores() // ranks)),
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        child = self._child(f"train-{stage}", command, sink, env)
+        self._wait_all([child])
+
+    def close(self) -> None:
+        # Clients before servers: a worker that loses its service would log errors for nothing.
+        for name in reversed(list(self._children)):
+            self._stop(name)
+
+    def _start_server(self, name: str, command: list[str]) -> str:
+        """Starts a server and waits for its event {"event": "ready", "address": "host:port"}."""
+        ready = threading.Event()
+        address: list[str] = []
+
+        def on_event(event: dict[str, Any]) -> None:
+            if event["event"] == "ready":
+                address.append(event["address"])
+                ready.set()
+
+        child = self._child(name, command, on_event)
+        deadline = time.monotonic() + self._settings.startup_timeout_s
+        while not ready.wait(POLL_S):
+            code = child.poll()
+            if code is not None:
+                self._raise_for(child, code or 1)
+            if time.monotonic() > deadline:
+                raise EngineUnavailable(
+                    f"{name} was not ready after {self._settings.startup_timeout_s:.0f} s "
+                    f"(executor.startup_timeout_s); log {child.log}:\n{child.log_tail()}"
+                )
+        return address[0]
+
+    def _wait_all(self, children: list[Child]) -> None:
+        """Waits for all; the first that fails ends the others."""
+        waiting = list(children)
+        while waiting:
+            for child in list(waiting):
+                if child.poll() is None:
+                    continue
+                waiting.remove(child)
+                code = child.wait()
+                self._children.pop(child.name, None)
+                if code:
+                    for other in waiting:
+                        other.stop()
+                    self._raise_for(child, code)
+            time.sleep(POLL_S)
+
+    def _child(
+        self,
+        name: str,
+        command: list[str],
+        on_event: EventSink = lambda event: None,
+        env: dict[str, str] | None = None,
+    ) -> Child:
+        log = self._folder / "logs" / f"{name}.log"
+        child = Child(name, [sys.executable, *command], log, env or {}, on_event)
+        child.start()
+        self._children[name] = child
+        return child
+
+    def _stop(self, name: str) -> None:
+        child = self._children.pop(name, None)
+        if child is not None:
+            child.stop()
+
+    def _raise_for(self, child: Child, code: int) -> None:
+        self._children.pop(child.name, None)
+        if code == 0:
+            return
+        kind = ERRORS_BY_EXIT_CODE.get(code, StageError)
+        cause = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+        raise kind(f"{child.name}: {cause}; log {child.log}:\n{child.log_tail()}")
+
+    def _write_training(self, stage: str, settings: dict[str, Any]) -> Path:
+        path = self._folder / f"training-{stage}.yaml"
+        path.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        return path
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,27 @@
+"""A new run that takes over the stages of an earlier one that its settings leave unchanged."""
+
+from collections.abc import Iterator
+
+from selfalign.pipeline.fingerprint import stage_fingerprint
+from selfalign.pipeline.run import STAGES, Run, StageName, open_run
+from selfalign.storage.manifest import manifest_key
+
+
+def reuse_stages(run: Run, earlier: str) -> Iterator[StageName]:
+    """Copies finished stages with equal fingerprints, in order; stops at the first that differs.
+
+    The manifest is copied last, so a copy that is cut off leaves the stage not done.
+    """
+    source = open_run(run.store, earlier)
+    for stage in STAGES:
+        if run.manifest(stage) is not None:
+            continue
+        manifest = source.manifest(stage)
+        if manifest is None or manifest.fingerprint != stage_fingerprint(run, stage):
+            return
+        last = manifest_key(source.prefix(stage))
+        keys = [info.key for info in run.store.list(source.prefix(stage)) if info.key != last]
+        for key in [*keys, last]:
+            target = run.prefix(stage) + key.removeprefix(source.prefix(stage))
+            run.store.put(target, run.store.get(key))
+        yield stage

@@ -1,0 +1,1 @@
+"""What each stage takes in, how it is cut into units, and how it closes."""

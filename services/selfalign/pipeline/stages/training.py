@@ -1,0 +1,37 @@
+"""Stages `engrave` and `distill`: the training job's configuration."""
+
+from typing import Any
+
+from selfalign.constitution.load import load_constitution
+from selfalign.constitution.render import student_layout
+from selfalign.pipeline.run import Run, StageName
+
+SOURCE: dict[StageName, StageName] = {"engrave": "align", "distill": "refine"}
+
+
+def training_settings(run: Run, stage: StageName, fingerprint: dict[str, Any]) -> dict[str, Any]:
+    """The training job's whole configuration: the user's section and the pipeline's wiring.
+
+    Both stages start from the base model: verbose cloning trains it afresh (paper, section 3.4).
+    """
+    layout = student_layout(load_constitution(run.config.constitution))
+    return {
+        "preset": "paper" if run.config.profile == "paper" else "small",
+        "seed": run.config.seed,
+        **getattr(run.config, stage),
+        "base_model": run.config.model.base,
+        "data": {"store": run.store.url, "stage_prefix": run.prefix(SOURCE[stage])},
+        "output": {"store": run.store.url, "prefix": run.prefix(stage)},
+        "layout": {
+            "meta_prompts": list(layout.meta_prompts),
+            "user_header": layout.user_header,
+            "assistant_header": layout.assistant_header,
+            "end_marker": layout.end_marker,
+        },
+        "fingerprint": fingerprint,
+    }
+
+
+def merged_weights(run: Run, stage: StageName) -> str:
+    """Where the stage leaves its merged weights, as a prefix in the store."""
+    return f"{run.prefix(stage)}/merged"
