@@ -1,4 +1,4 @@
-"""Entry point of `selfalign` and `python -m selfalign.cli`: errors become messages and exit codes."""
+"""Entry point of `selfalign`: errors become messages and exit codes."""
 
 import sys
 import traceback

@@ -41,7 +41,7 @@ def serve_command(
     engine_url: Annotated[
         str | None, typer.Option(help="The engine to use instead of the file's.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 50051,
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Prometheus metrics; off by default.")

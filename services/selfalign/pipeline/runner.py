@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfalign.errors import FingerprintMismatch, StageError, TooManyFailures
+from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.executors.base import EventSink, Executor
 from selfalign.pipeline.fingerprint import (
     check_fingerprint,
@@ -20,7 +21,6 @@ from selfalign.pipeline.run import (
     StageName,
     create_or_resume,
 )
-from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.stages.evaluate import run_evaluation
 from selfalign.pipeline.stages.inputs import training_prompts
 from selfalign.pipeline.stages.ledger import close_table

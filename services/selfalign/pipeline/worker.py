@@ -1,4 +1,4 @@
-"""The stage worker: takes its share of a stage's units, streams them through a service, writes parts.
+"""The stage worker: streams its share of a stage's units through a service and writes parts.
 
 Workers keep no state. A unit is done when its part is there; whoever is killed leaves nothing but
 parts that are whole, and the next worker goes on with the units that have none.

@@ -55,6 +55,20 @@ class Row:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class PromptItem:
+    """A prompt on its way to a service; the fields are those of common.proto's Prompt."""
+
+    prompt_id: str
+    instruction: str
+    input: str = ""
+    seed: int = 0
+    attempt: int = 1
+    source: str = ""
+    question_type: str = ""
+    topic: str = ""
+
+
 ROW_SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.s3_server import environment, free_port, s3_server
 
 from selfalign.errors import (
     ConfigError,
@@ -17,6 +16,7 @@ from selfalign.errors import (
 )
 from selfalign.storage.open import open_store
 from selfalign.storage.store import Store
+from support.s3_server import environment, free_port, s3_server
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Child processes that never outlive their parent, with logs and JSON-line events."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -33,7 +34,7 @@ class Child:
         """Starts the process in a session of its own, so that ctrl-C reaches the parent alone."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -67,10 +68,8 @@ class Child:
         if self._process is None:
             return
         self._signal(signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_GRACE_S)
-        except subprocess.TimeoutExpired:
-            pass
         self._signal(signal.SIGKILL)
         self._process.wait()
 

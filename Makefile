@@ -1,0 +1,79 @@
+# selfalign: `make help` lists the targets. Everything is installed into .venv and .cache.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VERSITYGW_VERSION := v1.8.0
+MOTO_VERSION := 5.2.5
+VENV := .venv
+BIN := $(VENV)/bin
+MODEL := .cache/models/smollm2-135m
+export TORCH_EXTENSIONS_DIR ?= $(CURDIR)/.cache/torch-extensions
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
+
+.DEFAULT_GOAL := help
+
+##@ Use
+.PHONY: help demo test
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup model ## All seven stages with a small real model, on two CPU cores
+	$(BIN)/selfalign run -f examples/demo.yaml
+	$(BIN)/selfalign status --run demo
+	$(BIN)/selfalign verify --run demo
+	$(BIN)/selfalign chat --run demo --models base,final "How do I keep my notes in order?"
+
+test: setup model s3-server lint proto-check ## Lint, types, and the whole test suite
+	$(BIN)/pytest
+
+##@ Develop
+.PHONY: lint format proto proto-check lock bench
+lint: setup ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy services training-job tests benchmarks
+
+format: setup ## Rewrites the sources in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+PROTOC = $(BIN)/python -m grpc_tools.protoc -Iproto proto/selfalign/v1/*.proto
+proto: setup ## Regenerates the gRPC stubs
+	$(PROTOC) --python_out=services --pyi_out=services --grpc_python_out=services
+
+proto-check: setup ## Fails if the committed stubs are not what the protos give
+	@rm -rf .cache/proto && mkdir -p .cache/proto
+	@$(PROTOC) --python_out=.cache/proto --pyi_out=.cache/proto --grpc_python_out=.cache/proto
+	@diff -r -x __init__.py -x __pycache__ .cache/proto/selfalign/v1 services/selfalign/v1 && echo "stubs are up to date"
+
+lock: setup ## Resolves all extras into requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o requirements.lock
+
+bench: setup model ## dedup, engine and relay benchmarks, a table each
+	$(BIN)/python benchmarks/dedup.py
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/relay.py
+
+##@ Set up
+.PHONY: setup model s3-server clean
+setup: $(VENV)/.ready ## The environment, at the versions of requirements.lock
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+model: $(MODEL)/config.json ## The small real model of demo and tests (SmolLM2-135M)
+$(MODEL)/config.json: | setup
+	$(BIN)/python -m selfalign.model_server.prepare --output $(MODEL)
+
+s3-server: | setup ## A real S3 server for the tests
+	@test -x .cache/bin/versitygw || \
+	  { command -v go >/dev/null && GOBIN=$(CURDIR)/.cache/bin go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION); } || \
+	  { echo "no Go toolchain that builds versitygw: the S3 tests use moto's server instead"; \
+	    test -x .cache/moto/bin/moto_server || { $(PYTHON) -m venv .cache/moto && .cache/moto/bin/pip install -q 'moto[server]==$(MOTO_VERSION)'; }; }
+
+clean: ## Removes the environment, caches and runs
+	rm -rf $(VENV) .cache build runs *.egg-info

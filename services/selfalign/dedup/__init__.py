@@ -1,0 +1,1 @@
+"""Exact ROUGE-L near-duplicate search; see rouge_l.deduplicate."""

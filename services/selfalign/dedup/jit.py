@@ -1,0 +1,21 @@
+"""numba's njit, compiled once per machine where some cache folder can be written.
+
+Importing this module imports numba (0.3 s): only call-time code of this package does it.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+
+Kernel = TypeVar("Kernel", bound=Callable[..., object])
+
+
+def jit(function: Kernel) -> Kernel:
+    """Compiles `function` on its first call; it runs without the GIL."""
+    try:
+        compiled = numba.njit(function, cache=True, nogil=True)
+    except RuntimeError:
+        # Read-only image without a home: numba finds no place for its cache.
+        compiled = numba.njit(function, nogil=True)
+    return cast("Kernel", compiled)

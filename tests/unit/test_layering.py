@@ -1,0 +1,81 @@
+"""The import direction of docs/architecture.md, held for every module."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SERVICES = REPOSITORY / "services"
+TRAINING = REPOSITORY / "training-job"
+
+LEAVES = {"inference", "constitution", "dedup", "storage", "telemetry", "filters"}
+METHOD = {"prompt_synthesizer", "principle_engine", "refiner", "evaluation"}
+# Package of selfalign -> packages of selfalign that it may import besides itself and errors.
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "v1": set(),
+    "telemetry": set(),
+    "storage": set(),
+    "dedup": set(),
+    "constitution": set(),
+    "filters": {"storage", "inference", "constitution"},
+    "inference": {"telemetry"},
+    "rpc": {"storage", "telemetry", "v1"},
+    **{package: {*LEAVES, "rpc"} for package in METHOD},
+    "pipeline": {*LEAVES, *METHOD, "rpc"},
+    "model_server": set(),
+    "cli": {*LEAVES, *METHOD, "rpc", "pipeline", "model_server"},
+    "selfalign_training": {"storage"},
+}
+HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}
+MAY_USE_TORCH = {"model_server", "selfalign_training"}
+
+
+def modules() -> Iterator[Path]:
+    for root in (SERVICES / "selfalign", TRAINING / "selfalign_training"):
+        for path in sorted(root.rglob("*.py")):
+            if "selfalign/v1/" not in path.as_posix():
+                yield path
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def package_of(path: Path) -> str:
+    if path.is_relative_to(TRAINING):
+        return "selfalign_training"
+    parts = path.relative_to(SERVICES / "selfalign").with_suffix("").parts
+    return parts[0]
+
+
+@pytest.mark.parametrize(
+    "path", modules(), ids=lambda path: path.relative_to(REPOSITORY).as_posix()
+)
+def test_imports_point_one_way(path: Path) -> None:
+    package = package_of(path)
+    if package == "__init__":
+        return
+    allowed = ALLOWED[package] | {package, "errors"}
+    if path.name == "service.py":
+        allowed = allowed | {"v1"}
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top in HEAVY:
+            assert package in MAY_USE_TORCH, f"{name} is too heavy for {package}"
+        if top == "selfalign_training":
+            assert package == "selfalign_training", f"{package} must not import {name}"
+        if top == "selfalign" and rest:
+            assert rest.split(".")[0] in allowed, f"{package} must not import {name}"
+
+
+def test_the_table_names_every_package() -> None:
+    packages = {package_of(path) for path in modules()} - {"__init__"}
+    assert packages - set(ALLOWED) == set()
