@@ -1,0 +1,103 @@
+"""Closing and verifying stages: every way in which a ledger can be wrong is found."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from selfalign.errors import VerificationError
+from selfalign.pipeline.stages.inputs import training_prompts
+from selfalign.pipeline.stages.ledger import close_table
+from selfalign.pipeline.verify import verify_run
+from selfalign.storage.rows import Row, RowStatus
+from selfalign.storage.tables import create_part, part_name
+
+
+def answers(run, count=None, **changes) -> list[Row]:
+    ids = [row.prompt_id for row in training_prompts(run)][:count]
+    statuses = [RowStatus.ACCEPTED, RowStatus.REJECTED]
+    return [
+        Row(
+            row_id=prompt_id,
+            prompt_id=prompt_id,
+            status=statuses[number % 2],
+            reason="too_short" if number % 2 else "",
+            **changes,
+        )
+        for number, prompt_id in enumerate(ids)
+    ]
+
+
+def close(run, rows, extra=()):
+    prefix = run.prefix("align")
+    create_part(run.store, f"{prefix}/{part_name(0)}", rows)
+    if extra:
+        create_part(run.store, f"{prefix}/{part_name(1)}", extra)
+    expected = {row.prompt_id for row in training_prompts(run)}
+    return close_table(run, "align", {"upstream": {}}, expected=expected)
+
+
+def test_counts_add_up(make_run) -> None:
+    run = make_run(prompts=10, held_out=2)
+    manifest = close(run, answers(run))
+    assert (manifest.inputs, manifest.accepted, manifest.rejected, manifest.failed) == (8, 4, 4, 0)
+    assert manifest.reasons == {"too_short": 4}
+    assert [part.rows for part in manifest.parts] == [8]
+
+
+def test_lost_doubled_and_foreign_rows_are_refused(make_run) -> None:
+    cases = [
+        (lambda run: (answers(run, 7), ()), "1 rows lost"),
+        (lambda run: (answers(run), answers(run, 2)), "2 rows doubled"),
+        (
+            lambda run: (
+                answers(run),
+                [Row(row_id="x", prompt_id="x", status=RowStatus.ACCEPTED)],
+            ),
+            "1 rows not among the inputs: x",
+        ),
+    ]
+    for make, message in cases:
+        run = make_run()
+        with pytest.raises(VerificationError, match=message):
+            close(run, *make(run))
+        assert run.manifest("align") is None
+        for info in list(run.store.list("one")):
+            run.store.delete(info.key)
+
+
+def test_a_retried_row_counts_once_with_its_last_status(make_run) -> None:
+    run = make_run()
+    rows = answers(run)
+    failed = [Row(row_id=r.row_id, prompt_id=r.prompt_id, status=RowStatus.FAILED) for r in rows]
+    create_part(run.store, f"{run.prefix('align')}/{part_name(0)}", failed)
+    retried = answers(run, attempt=2)
+    create_part(run.store, f"{run.prefix('align')}/{part_name(0, 2)}", retried)
+    manifest = close_table(run, "align", {}, expected={row.row_id for row in rows})
+    assert (manifest.inputs, manifest.accepted, manifest.failed) == (8, 4, 0)
+
+
+def faults(run) -> list[str]:
+    return [finding.fault for finding in verify_run(run) if finding.fault]
+
+
+def test_verify_passes_an_honest_run_and_finds_a_changed_part(make_run) -> None:
+    run = make_run()
+    close_table(run, "prompts", {"upstream": {}}, expected=None)
+    assert [fault for fault in faults(run) if "topics" not in fault] == []
+    key = f"{run.prefix('prompts')}/{part_name(0)}"
+    whole = run.store.get(key)
+    run.store.put(key, whole[:-1] + b"x")
+    assert any("other bytes than the manifest says" in fault for fault in faults(run))
+    run.store.put(key, whole)
+    create_part(run.store, f"{run.prefix('prompts')}/{part_name(1)}", [])
+    assert any("does not list: part-00001.parquet" in fault for fault in faults(run))
+
+
+def test_verify_finds_a_lost_row_and_a_false_count(make_run, tmp_path) -> None:
+    run = make_run()
+    manifest = close(run, answers(run))
+    key = f"{run.prefix('align')}/manifest.json"
+    run.store.put(key, manifest.model_copy(update={"accepted": 5}).model_dump_json().encode())
+    assert any("the manifest says" in fault for fault in faults(run))
+    part = tmp_path / run.prefix("align") / part_name(0)
+    pq.write_table(pq.read_table(part).slice(1), part)
+    assert any("1 rows lost" in fault for fault in faults(run))

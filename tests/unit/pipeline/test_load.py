@@ -1,0 +1,86 @@
+"""Run files: profiles under the user's values, and errors that name the place."""
+
+from pathlib import Path
+
+import pytest
+
+from selfalign.errors import ConfigError
+from selfalign.pipeline.load import deep_merge, load_run_config, parse_run_config
+from selfalign.pipeline.run import dump_config, method_settings
+
+MINIMAL = "name: one\nstore: runs\nmodel: {base: some/model}\n"
+
+
+def test_profile_fills_what_the_file_leaves_out_and_the_file_wins() -> None:
+    paper = parse_run_config(MINIMAL, "run.yaml")
+    small = parse_run_config(MINIMAL + "profile: small\nprompts: {count: 9}\n", "run.yaml")
+    assert paper.profile == "paper"
+    assert paper.prompts.count == 360_000
+    assert small.prompts.count == 9
+    assert small.align.mode == "two_call"
+    assert paper.align.mode == "one_call"
+
+
+def test_overrides_win_over_the_file_and_environment_is_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFALIGN_TEST_STORE", "s3://bucket/runs")
+    path = tmp_path / "run.yaml"
+    path.write_text("name: one\nstore: ${SELFALIGN_TEST_STORE}\nmodel: {base: m}\n")
+    config = load_run_config(path, {"prompts.count": 5, "seed": 3})
+    assert (config.store, config.prompts.count, config.seed) == ("s3://bucket/runs", 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a mapping of settings, found empty"),
+        ("- 1", "expected a mapping of settings, found list"),
+        ("name: [", "not valid YAML"),
+        (MINIMAL + "profile: huge", "profile: 'huge' is unknown; expected one of paper, small"),
+        (MINIMAL + "promts: {}", "promts: unknown key"),
+        (MINIMAL + "prompts: {cuont: 3}", r"prompts\.cuont: unknown key"),
+        (MINIMAL + "prompts: {count: 0}", r"prompts\.count: .*greater than or equal to 1.*got 0"),
+        (MINIMAL + "prompts: {count: many}", r"prompts\.count: .*valid integer.*got 'many'"),
+        (MINIMAL.replace("name: one", "name: Not OK"), r"name: .*pattern.*'Not OK'"),
+        ("name: one\nstore: runs", "model: missing"),
+        (MINIMAL + "engrave: {base_model: x}", "base_model are set by the pipeline"),
+        (MINIMAL + "seed: -1", r"seed: .*greater than or equal to 0.*got -1"),
+    ],
+)
+def test_bad_files_are_refused_with_the_place(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"run.yaml: .*{message}"):
+        parse_run_config(text, "run.yaml")
+
+
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load_run_config(tmp_path / "none.yaml")
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"name: caf\xe9")
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        load_run_config(path)
+
+
+def test_dumped_configuration_parses_to_the_same() -> None:
+    config = parse_run_config(MINIMAL + "profile: small\nengrave: {epochs: 2}\n", "run.yaml")
+    again = parse_run_config(dump_config(config), "stored")
+    assert again == config
+    assert method_settings(again) == method_settings(config)
+
+
+def test_operational_settings_are_not_method_settings() -> None:
+    config = parse_run_config(MINIMAL, "run.yaml")
+    moved = parse_run_config(MINIMAL + "executor: {workers: 8}\nengine: {url: 'http://x'}", "r")
+    other = parse_run_config(MINIMAL + "seed: 1", "r")
+    assert method_settings(config) == method_settings(moved)
+    assert method_settings(config) != method_settings(other)
+
+
+def test_deep_merge_replaces_lists_and_merges_mappings() -> None:
+    below = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+    assert deep_merge(below, {"a": {"c": [3]}, "d": {"e": 1}}) == {
+        "a": {"b": 1, "c": [3]},
+        "d": {"e": 1},
+    }
+    assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
