@@ -1,0 +1,72 @@
+"""kill -9 of the whole process tree at any moment loses and doubles nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.run_process import RunProcess
+
+from selfalign.pipeline.run import Run, open_run
+from selfalign.pipeline.stages.inputs import accepted_prompts
+from selfalign.pipeline.verify import verify_run
+from selfalign.storage.open import open_store
+from selfalign.storage.tables import read_rows
+
+Moment = Callable[[dict[str, Any]], bool]
+
+
+def stage(name: str, kind: str) -> Moment:
+    return lambda event: event["stage"] == name and event["event"] == kind
+
+
+MOMENTS: list[tuple[str, Moment, float]] = [
+    ("while the engine starts for topics", stage("topics", "stage_started"), 1.0),
+    ("between rows of topics", stage("topics", "rows"), 0.3),
+    ("between rows of prompts", stage("prompts", "rows"), 0.3),
+    ("as prompts closes", stage("prompts", "stage_done"), 0.0),
+    ("between rows of align", stage("align", "rows"), 1.0),
+]
+
+
+def write_config(folder: Path, model: Path, name: str) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(
+        f"name: {name}\nstore: {folder}/store\nprofile: small\nseed: 5\n"
+        f"model: {{base: {model}}}\ntopics: {{count: 20}}\nprompts: {{count: 10}}\n"
+        f"evaluate: {{held_out: 2}}\nrows: {{rows_per_unit: 4}}\n"
+        f"executor: {{work_dir: {folder}/work}}\n"
+    )
+    return path
+
+
+def finished(folder: Path, name: str) -> Run:
+    run = open_run(open_store(f"{folder}/store"), name)
+    faults = [finding for finding in verify_run(run) if finding.fault]
+    assert faults == []
+    return run
+
+
+def align_ids(run: Run) -> list[str]:
+    return read_rows(run.store, run.prefix("align"), columns=["row_id"])["row_id"].to_pylist()
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_killed_run_ends_like_an_undisturbed_one(small_model: Path, tmp_path: Path) -> None:
+    quiet = write_config(tmp_path, small_model, "quiet")
+    calm = RunProcess(["-f", str(quiet), "--until", "align"], tmp_path)
+    assert calm.finish() == 0, calm.stderr_path.read_text()
+    killed = write_config(tmp_path, small_model, "killed")
+    arguments = ["-f", str(killed), "--until", "align"]
+    for name, moment, delay_s in MOMENTS:
+        process = RunProcess(arguments, tmp_path)
+        assert process.kill_tree_when(moment, delay_s), f"ended before the kill {name}"
+    last = RunProcess(arguments, tmp_path)
+    assert last.finish() == 0, last.stderr_path.read_text()
+    run, undisturbed = finished(tmp_path, "killed"), finished(tmp_path, "quiet")
+    ids = [row.prompt_id for row in accepted_prompts(run)]
+    assert ids == [row.prompt_id for row in accepted_prompts(undisturbed)]
+    assert len(ids) == 12
+    assert align_ids(run) == align_ids(undisturbed)
