@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.run_process import RunProcess
 
 from selfalign.pipeline.run import Run, open_run
 from selfalign.pipeline.stages.inputs import accepted_prompts
 from selfalign.pipeline.verify import verify_run
 from selfalign.storage.open import open_store
 from selfalign.storage.tables import read_rows
+from support.run_process import RunProcess
 
 Moment = Callable[[dict[str, Any]], bool]
 
