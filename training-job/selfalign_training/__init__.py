@@ -1,0 +1,1 @@
+"""The training job: LoRA fine-tuning with TRL on DeepSpeed, from the rows in the store."""
