@@ -1,0 +1,159 @@
+"""The command line: every command teaches, every mistake has a message and an exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from selfalign.cli.__main__ import run
+from selfalign.cli.display import StageLine
+from selfalign.cli.run import parse_overrides
+from selfalign.errors import ConfigError, SelfAlignError
+from selfalign.pipeline.progress import ProgressEvent
+from selfalign.storage.manifest import Manifest, write_manifest
+from selfalign.storage.open import open_store
+from selfalign.storage.rows import Row, RowStatus, prompt_id
+from selfalign.storage.tables import create_part, part_name
+
+COMMANDS = ["run", "status", "verify", "show", "export", "chat", "serve", "worker", "constitution"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A store with a run `one` of which `prompts` and `align` are done."""
+    path = tmp_path / "store"
+    opened = open_store(str(path))
+    opened.put("one/run.yaml", f"name: one\nstore: {path}\nmodel: {{base: m}}\n".encode())
+    texts = ["Explain tides.", "Name a tree."]
+    rows = [
+        Row(
+            row_id=prompt_id(text),
+            prompt_id=prompt_id(text),
+            status=status,
+            instruction=text,
+            answer=f"About {text}",
+            reason="" if status == RowStatus.ACCEPTED else "too_short",
+            evidence="" if status == RowStatus.ACCEPTED else "12 characters",
+        )
+        for text, status in zip(texts, (RowStatus.ACCEPTED, RowStatus.REJECTED), strict=True)
+    ]
+    for stage in ("prompts", "align"):
+        part = create_part(opened, f"one/{stage}/{part_name(0)}", rows)
+        counts = {"inputs": 2, "accepted": 1, "rejected": 1, "reasons": {"too_short": 1}}
+        write_manifest(opened, f"one/{stage}", Manifest(stage=stage, parts=(part,), **counts))
+    return str(path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    assert "Usage: selfalign " + command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["rnu"], 2, "No such command 'rnu'"),
+        (["run"], 2, "Missing option '--file'"),
+        (["run", "-f", "none.yaml"], 64, "none.yaml: cannot be read"),
+        (["run", "-f", "none.yaml", "--until", "lunch"], 64, "'lunch' is no stage"),
+        (["serve", "lunch"], 64, "'lunch' is no service"),
+        (["serve", "refiner"], 64, "--config is missing"),
+        (
+            ["worker", "--config", "c", "--stage", "engrave", "--target", "t"],
+            64,
+            "'engrave'; expected one of topics",
+        ),
+        (["status", "--run", "two", "--store", "{store}"], 64, "run 'two' is not in"),
+        (["show", "ffff", "--run", "one", "--store", "{store}"], 65, "starts with 'ffff'"),
+        (["export", "--run", "one", "--store", "{store}", "-o", "x"], 65, "refine of run one"),
+        (["chat", "--run", "one", "--store", "{store}", "--models", "big"], 64, "--models: big"),
+    ],
+)
+def test_mistakes_are_named(
+    arguments: list[str], code: int, message: str, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([argument.format(store=store) for argument in arguments]) == code
+    error = capsys.readouterr().err
+    assert message in " ".join(error.split())
+    assert "Traceback" not in error
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--debug", "run", "-f", "none.yaml"]) == 64
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_status_shows_the_funnel(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "--run", "one", "--store", store]) == 0
+    assert "too_short 1" in capsys.readouterr().out
+    assert run(["status", "--run", "one", "--store", store, "--json"]) == 0
+    dumped = json.loads(capsys.readouterr().out)
+    assert dumped["align"]["accepted"] == 1
+    assert dumped["distill"] is None
+
+
+def test_show_tells_a_rows_story_with_reason_and_evidence(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["show", prompt_id("Name a tree.")[:6], "--run", "one", "--store", store]) == 0
+    shown = capsys.readouterr().out
+    assert "── prompts: rejected (too_short)" in shown
+    assert "── align: rejected (too_short)" in shown
+    assert "12 characters" in shown
+    assert "tides" not in shown
+
+
+def test_export_writes_accepted_rows_only(store: str, tmp_path: Path) -> None:
+    output = tmp_path / "set.jsonl"
+    arguments = ["export", "--run", "one", "--store", store, "--stage", "align", "-o", str(output)]
+    assert run(arguments) == 0
+    (line,) = output.read_text().splitlines()
+    assert json.loads(line) == {
+        "prompt_id": prompt_id("Explain tides."),
+        "instruction": "Explain tides.",
+        "input": "",
+        "output": "About Explain tides.",
+    }
+
+
+def test_verify_fails_with_its_exit_code(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "--run", "one", "--store", store]) == 76
+    captured = capsys.readouterr()
+    assert "FAULT" in captured.out
+    assert "checks failed" in captured.err
+
+
+def test_overrides_are_yaml_values() -> None:
+    assert parse_overrides(["a.b=4", "c=[1, x]", "d="]) == {"a.b": 4, "c": [1, "x"], "d": None}
+    with pytest.raises(ConfigError, match="expected key=value"):
+        parse_overrides(["novalue"])
+
+
+def test_stage_line_adds_up_workers_and_estimates_time_left() -> None:
+    line = StageLine()
+    line.take(ProgressEvent("stage_started", "align", {}))
+    for worker, accepted in ((0, 5), (1, 3), (0, 6)):
+        fields = {"worker": worker, "total": 10, "accepted": accepted, "tokens": 50}
+        line.take(ProgressEvent("rows", "align", fields))
+    state, accepted, *_, left = line.cells()
+    assert (state, accepted) == ("running", "9")
+    assert left.startswith("~")
+    line.take(ProgressEvent("stage_done", "align", {"seconds": 4.0, "accepted": 20}))
+    assert line.cells()[0] == "done"
+    assert line.cells()[-1] == ""
+
+
+def test_exit_codes_of_all_errors_are_documented() -> None:
+    import selfalign.errors as module
+
+    def tree(kind: type[SelfAlignError]) -> list[type[SelfAlignError]]:
+        return [kind, *(leaf for child in kind.__subclasses__() for leaf in tree(child))]
+
+    for kind in tree(SelfAlignError):
+        (line,) = [
+            line
+            for line in (module.__doc__ or "").splitlines()
+            if kind.__name__ in line.split() and kind.grpc_status in line
+        ]
+        assert str(kind.exit_code) in line.split()
