@@ -1,6 +1,8 @@
 """numba's njit, compiled once per machine where some cache folder can be written.
 
-Importing this module imports numba (0.3 s): only call-time code of this package does it.
+Importing this module imports numba (0.5 s): only call-time code of this package does it. numba's
+cache knows the file of a kernel but not those of the kernels it calls: after an edit that changes
+one module only, delete the package's __pycache__/*.nbi (tests/unit/dedup/conftest.py does).
 """
 
 from collections.abc import Callable

@@ -44,7 +44,7 @@ def tokenize(texts: Sequence[str]) -> TokenizedCorpus:
 
 @jit
 def _is_token_byte(byte: np.uint8) -> bool:
-    return 97 <= byte <= 122 or 48 <= byte <= 57
+    return bool(97 <= byte <= 122 or 48 <= byte <= 57)
 
 
 @jit
@@ -61,7 +61,7 @@ def _count_tokens(data: NDArray[np.uint8]) -> int:
 
 @jit
 def _same(data: NDArray[np.uint8], first: int, second: int, length: int) -> bool:
-    for k in range(length):
+    for k in range(length):  # noqa: SIM110 - numba compiles no all() over a generator
         if data[first + k] != data[second + k]:
             return False
     return True

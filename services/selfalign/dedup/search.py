@@ -1,0 +1,157 @@
+"""The greedy search: each item against the seeds and all items kept before it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selfalign.dedup.index import Index, Prefixes, add_item, shortest_partner
+from selfalign.dedup.jit import jit
+from selfalign.dedup.lcs import (
+    clear_masks,
+    fmeasure,
+    lcs_length,
+    least_lcs,
+    popcount,
+    set_masks,
+)
+
+BITMAP_WORDS = 2
+BITMAP_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Corpus(NamedTuple):
+    """What the search reads of the items."""
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    prefixes: Prefixes
+    bitmaps: NDArray[np.uint64]
+
+
+class Scratch(NamedTuple):
+    """Working memory, made once."""
+
+    seen: NDArray[np.int32]
+    """The last item that met this item as a candidate."""
+    slots: NDArray[np.int32]
+    """Row of each token in the masks of the current item, plus one."""
+    needed: NDArray[np.int32]
+    """Shortest common subsequence that the current item needs with an item of each length."""
+
+
+class Found(NamedTuple):
+    """Results, filled in as the search goes."""
+
+    match: NDArray[np.int64]
+    score: NDArray[np.float64]
+
+
+@jit
+def build_bitmaps(ids: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """A 128-bit set of each item's tokens; two tokens may share a bit."""
+    bitmaps = np.zeros((len(offsets) - 1, BITMAP_WORDS), np.uint64)
+    for item in range(len(offsets) - 1):
+        for token in ids[offsets[item] : offsets[item + 1]]:
+            bit = ((np.uint64(token) + np.uint64(1)) * BITMAP_FACTOR) >> np.uint64(57)
+            bitmaps[item, bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
+    return bitmaps
+
+
+@jit
+def most_shared(
+    bitmaps: NDArray[np.uint64], item: int, other: int, length: int, other_length: int
+) -> int:
+    """No more tokens than this can two items share: a bit of one alone is a token of it alone."""
+    alone = 0
+    other_alone = 0
+    for word in range(BITMAP_WORDS):
+        mine, theirs = bitmaps[item, word], bitmaps[other, word]
+        alone += popcount(mine & ~theirs)
+        other_alone += popcount(theirs & ~mine)
+    return min(length - alone, other_length - other_alone)
+
+
+@jit
+def first_match(
+    item: int, corpus: Corpus, index: Index, scratch: Scratch, window: tuple[int, int]
+) -> tuple[int, int]:
+    """(first indexed item that matches, their longest common subsequence), or (-1, 0).
+
+    Args:
+        window: Fewest and most tokens of an item that can match; scratch.needed covers it.
+    """
+    shortest, longest = window
+    tokens = corpus.ids[corpus.offsets[item] : corpus.offsets[item + 1]]
+    length = len(tokens)
+    best, best_lcs = -1, 0
+    masks = np.zeros((0, 0), np.uint64)
+    for entry in range(corpus.prefixes.offsets[item], corpus.prefixes.offsets[item + 1]):
+        token, place = corpus.prefixes.tokens[entry], corpus.prefixes.places[entry]
+        for key in range(index.key_starts[token], index.key_starts[token + 1]):
+            other_length = index.key_lengths[key]
+            if other_length < shortest:
+                continue
+            if other_length > longest or length - place < scratch.needed[other_length]:
+                break
+            need = scratch.needed[other_length]
+            begin = index.key_begins[key]
+            for posting in range(begin, begin + index.key_filled[key]):
+                other = index.items[posting]
+                if best >= 0 and other >= best:
+                    break
+                if scratch.seen[other] == item:
+                    continue
+                # The first token that both prefixes share settles the pair: whatever stands
+                # before it is not shared.
+                scratch.seen[other] = item
+                if other_length - index.places[posting] < need:
+                    continue
+                if most_shared(corpus.bitmaps, item, other, length, other_length) < need:
+                    continue
+                if masks.shape[0] == 0:
+                    masks = set_masks(tokens, scratch.slots)
+                theirs = corpus.ids[corpus.offsets[other] : corpus.offsets[other + 1]]
+                lcs = lcs_length(length, masks, scratch.slots, theirs)
+                if lcs >= need:
+                    best, best_lcs = other, lcs
+    if masks.shape[0]:
+        clear_masks(tokens, scratch.slots)
+    return best, best_lcs
+
+
+@jit
+def search(
+    span: tuple[int, int, int],
+    corpus: Corpus,
+    index: Index,
+    scratch: Scratch,
+    found: Found,
+    threshold: float,
+) -> None:
+    """Decides the items start..stop of `span` = (start, stop, seeds); the seeds all stay."""
+    start, stop, seeds = span
+    most = len(scratch.needed) - 1
+    previous, shortest, longest = -1, 0, 0
+    for item in range(start, stop):
+        length = corpus.offsets[item + 1] - corpus.offsets[item]
+        if length == 0:
+            continue
+        if item >= seeds:
+            if length != previous:
+                previous = length
+                shortest = shortest_partner(length, threshold)
+                longest = shortest - 1
+                for other_length in range(shortest, most + 1):
+                    need = least_lcs(length, other_length, threshold)
+                    if need > min(length, other_length):
+                        break
+                    scratch.needed[other_length] = need
+                    longest = other_length
+            best, lcs = first_match(item, corpus, index, scratch, (shortest, longest))
+            if best >= 0:
+                other_length = corpus.offsets[best + 1] - corpus.offsets[best]
+                found.match[item] = best
+                found.score[item] = fmeasure(lcs, length, other_length)
+                continue
+        add_item(index, corpus.prefixes, item, length)
