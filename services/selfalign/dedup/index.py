@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from selfalign.dedup.jit import jit
 from selfalign.dedup.lcs import least_lcs
 
+BITMAP_WORDS = 2
+
 
 class Prefixes(NamedTuple):
     """Distinct tokens of each item's prefix: those of item i are at offsets[i]:offsets[i + 1]."""
@@ -34,8 +36,10 @@ class Index(NamedTuple):
     key_lengths: NDArray[np.int32]
     key_begins: NDArray[np.int64]
     key_filled: NDArray[np.int32]
-    items: NDArray[np.int32]
-    places: NDArray[np.int32]
+    postings: NDArray[np.int64]
+    """Item in the upper, place in the lower 32 bits."""
+    bitmaps: NDArray[np.uint64]
+    """Of the postings' items, repeated here so that a scan reads memory in order."""
 
 
 @jit
@@ -124,13 +128,15 @@ def build_index(
         key_lengths,
         key_begins,
         np.zeros(keys, np.int32),
-        np.empty(postings, np.int32),
-        np.empty(postings, np.int32),
+        np.empty(postings, np.int64),
+        np.empty((postings, BITMAP_WORDS), np.uint64),
     )
 
 
 @jit
-def add_item(index: Index, prefixes: Prefixes, item: int, length: int) -> None:
+def add_item(
+    index: Index, prefixes: Prefixes, bitmap: NDArray[np.uint64], item: int, length: int
+) -> None:
     """Makes a kept item findable."""
     for entry in range(prefixes.offsets[item], prefixes.offsets[item + 1]):
         token = prefixes.tokens[entry]
@@ -138,6 +144,6 @@ def add_item(index: Index, prefixes: Prefixes, item: int, length: int) -> None:
         while index.key_lengths[key] != length:
             key += 1
         posting = index.key_begins[key] + index.key_filled[key]
-        index.items[posting] = item
-        index.places[posting] = prefixes.places[entry]
+        index.postings[posting] = (item << 32) | prefixes.places[entry]
+        index.bitmaps[posting] = bitmap
         index.key_filled[key] += 1

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from selfalign.dedup.index import Index, Prefixes, add_item, shortest_partner
+from selfalign.dedup.index import BITMAP_WORDS, Index, Prefixes, add_item, shortest_partner
 from selfalign.dedup.jit import jit
 from selfalign.dedup.lcs import (
     clear_masks,
@@ -16,7 +16,7 @@ from selfalign.dedup.lcs import (
     set_masks,
 )
 
-BITMAP_WORDS = 2
+PLACE = 0xFFFFFFFF
 BITMAP_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -60,15 +60,11 @@ def build_bitmaps(ids: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray
 
 @jit
 def most_shared(
-    bitmaps: NDArray[np.uint64], item: int, other: int, length: int, other_length: int
+    mine: NDArray[np.uint64], theirs: NDArray[np.uint64], length: int, other_length: int
 ) -> int:
     """No more tokens than this can two items share: a bit of one alone is a token of it alone."""
-    alone = 0
-    other_alone = 0
-    for word in range(BITMAP_WORDS):
-        mine, theirs = bitmaps[item, word], bitmaps[other, word]
-        alone += popcount(mine & ~theirs)
-        other_alone += popcount(theirs & ~mine)
+    alone = popcount(mine[0] & ~theirs[0]) + popcount(mine[1] & ~theirs[1])
+    other_alone = popcount(theirs[0] & ~mine[0]) + popcount(theirs[1] & ~mine[1])
     return min(length - alone, other_length - other_alone)
 
 
@@ -84,6 +80,7 @@ def first_match(
     shortest, longest = window
     tokens = corpus.ids[corpus.offsets[item] : corpus.offsets[item + 1]]
     length = len(tokens)
+    mine = corpus.bitmaps[item]
     best, best_lcs = -1, 0
     masks = np.zeros((0, 0), np.uint64)
     for entry in range(corpus.prefixes.offsets[item], corpus.prefixes.offsets[item + 1]):
@@ -97,18 +94,18 @@ def first_match(
             need = scratch.needed[other_length]
             begin = index.key_begins[key]
             for posting in range(begin, begin + index.key_filled[key]):
-                other = index.items[posting]
+                packed = index.postings[posting]
+                # At the first token that both prefixes share nothing before it can be shared.
+                if other_length - (packed & PLACE) < need:
+                    continue
+                other = packed >> 32
                 if best >= 0 and other >= best:
                     break
+                if most_shared(mine, index.bitmaps[posting], length, other_length) < need:
+                    continue
                 if scratch.seen[other] == item:
                     continue
-                # The first token that both prefixes share settles the pair: whatever stands
-                # before it is not shared.
                 scratch.seen[other] = item
-                if other_length - index.places[posting] < need:
-                    continue
-                if most_shared(corpus.bitmaps, item, other, length, other_length) < need:
-                    continue
                 if masks.shape[0] == 0:
                     masks = set_masks(tokens, scratch.slots)
                 theirs = corpus.ids[corpus.offsets[other] : corpus.offsets[other + 1]]
@@ -154,4 +151,4 @@ def search(
                 found.match[item] = best
                 found.score[item] = fmeasure(lcs, length, other_length)
                 continue
-        add_item(index, corpus.prefixes, item, length)
+        add_item(index, corpus.prefixes, corpus.bitmaps[item], item, length)
