@@ -7,6 +7,7 @@ parts that are whole, and the next worker goes on with the units that have none.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from selfalign.errors import EngineUnavailable, ObjectExists, SelfAlignError, TooManyFailures
@@ -151,11 +152,12 @@ class Worker:
                 if isinstance(client, PrincipleEngineClient)
                 else client.refine_prompts(pending.items())
             )
-            async for row in rows:
-                complete = pending.add(self._count(row))
-                if complete is not None:
-                    name = part_name(complete.unit, self.assignment.attempt)
-                    await self._write(f"{prefix}/{name}", complete.rows)
+            async with aclosing(rows):
+                async for row in rows:
+                    complete = pending.add(self._count(row))
+                    if complete is not None:
+                        name = part_name(complete.unit, self.assignment.attempt)
+                        await self._write(f"{prefix}/{name}", complete.rows)
 
     async def _write(self, key: str, rows: Sequence[Row]) -> None:
         try:
