@@ -1,0 +1,1 @@
+"""gRPC: server, interceptors, streams, channels and typed clients."""

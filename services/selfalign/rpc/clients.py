@@ -1,0 +1,163 @@
+"""Typed clients of the three services: our own values in and out, our own errors."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from selfalign.rpc.calls import Client, Items, Message
+from selfalign.rpc.channel import ChannelSettings
+from selfalign.rpc.convert import prompt_to_message, row_from_message
+from selfalign.storage.rows import PromptItem, Row
+from selfalign.v1 import (
+    principle_engine_pb2,
+    principle_engine_pb2_grpc,
+    prompt_synthesizer_pb2,
+    prompt_synthesizer_pb2_grpc,
+    refiner_pb2,
+    refiner_pb2_grpc,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipleInfo:
+    """One principle of the constitution that a service holds."""
+
+    id: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConstitutionInfo:
+    """The constitution that a service holds; `prefix` stands before every query."""
+
+    digest: str
+    principles: tuple[PrincipleInfo, ...]
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class LintFinding:
+    """One finding of the constitution's linter."""
+
+    severity: str
+    place: str
+    message: str
+
+
+class PromptSynthesizerClient(Client):
+    """Stage 1: topics and instructions."""
+
+    def __init__(self, settings: ChannelSettings) -> None:
+        super().__init__(settings)
+        stub: Any = prompt_synthesizer_pb2_grpc.PromptSynthesizerServiceStub
+        self._stub = stub(self._channel)
+
+    def brainstorm_topics(
+        self,
+        *,
+        question_type: str,
+        known_topics: Sequence[str],
+        quota: int,
+        seed: int,
+        max_completions: int,
+        deadline_s: float,
+    ) -> AsyncIterator[Row]:
+        """Rows of new topics, rejected ones too, until `quota` are accepted.
+
+        Raises (all methods): the type that the service raised, with its message;
+            EngineUnavailable: it cannot be reached; EngineTimeout: `deadline_s` passed.
+        """
+        request = prompt_synthesizer_pb2.BrainstormTopicsRequest(
+            question_type=question_type,
+            known_topics=known_topics,
+            quota=quota,
+            seed=seed,
+            max_completions=max_completions,
+        )
+        return self.rows(self._stub.BrainstormTopics, request, deadline_s)
+
+    def synthesize_prompts(
+        self,
+        *,
+        source: Literal["self_instruct", "topic_guided"],
+        completions: int,
+        hints: Sequence[tuple[str, str]],
+        seed: int,
+        deadline_s: float,
+    ) -> AsyncIterator[Row]:
+        """Rows of new instructions, rejected ones too. `hints` are (question type, topic)."""
+        request = prompt_synthesizer_pb2.SynthesizePromptsRequest(
+            source=source,
+            completions=completions,
+            hints=[
+                prompt_synthesizer_pb2.TopicHint(question_type=question_type, topic=topic)
+                for question_type, topic in hints
+            ],
+            seed=seed,
+        )
+        return self.rows(self._stub.SynthesizePrompts, request, deadline_s)
+
+
+class PrincipleEngineClient(Client):
+    """Stage 2: principle-driven self-alignment."""
+
+    def __init__(self, settings: ChannelSettings) -> None:
+        super().__init__(settings)
+        stub: Any = principle_engine_pb2_grpc.PrincipleEngineServiceStub
+        self._stub = stub(self._channel)
+
+    async def align_prompt(self, item: PromptItem, deadline_s: float) -> Row:
+        """The row of one prompt."""
+        request = principle_engine_pb2.AlignPromptRequest(prompt=prompt_to_message(item))
+        response = await self.unary(self._stub.AlignPrompt, request, deadline_s)
+        return row_from_message(response.row)
+
+    def align_prompts(self, items: Items) -> AsyncGenerator[Row, None]:
+        """One row for each prompt, in order of completion, until `items` end.
+
+        Raises EngineUnavailable also if the service left prompts unanswered.
+        """
+        return self.exchange(self._stub.AlignPrompts, _align_request, items)
+
+    async def get_constitution(self, deadline_s: float = 10.0) -> ConstitutionInfo:
+        """The constitution that the service aligns with."""
+        request = principle_engine_pb2.GetConstitutionRequest()
+        answer = await self.unary(self._stub.GetConstitution, request, deadline_s)
+        principles = tuple(PrincipleInfo(p.id, p.name, p.text) for p in answer.principles)
+        return ConstitutionInfo(answer.digest, principles, answer.prefix)
+
+    async def lint_constitution(
+        self, yaml: str = "", deadline_s: float = 30.0
+    ) -> list[LintFinding]:
+        """Findings on a constitution in YAML; without one, on the one that is served."""
+        request = principle_engine_pb2.LintConstitutionRequest(yaml=yaml)
+        answer = await self.unary(self._stub.LintConstitution, request, deadline_s)
+        return [LintFinding(f.severity, f.place, f.message) for f in answer.findings]
+
+
+class RefinerClient(Client):
+    """Stage 4: fuller answers of the engraved model."""
+
+    def __init__(self, settings: ChannelSettings) -> None:
+        super().__init__(settings)
+        stub: Any = refiner_pb2_grpc.RefinerServiceStub
+        self._stub = stub(self._channel)
+
+    async def refine_prompt(self, item: PromptItem, deadline_s: float) -> Row:
+        """The row of one prompt."""
+        request = refiner_pb2.RefinePromptRequest(prompt=prompt_to_message(item))
+        response = await self.unary(self._stub.RefinePrompt, request, deadline_s)
+        return row_from_message(response.row)
+
+    def refine_prompts(self, items: Items) -> AsyncGenerator[Row, None]:
+        """One row for each prompt, as PrincipleEngineClient.align_prompts."""
+        return self.exchange(self._stub.RefinePrompts, _refine_request, items)
+
+
+def _align_request(item: PromptItem) -> Message:
+    return principle_engine_pb2.AlignPromptsRequest(prompt=prompt_to_message(item))
+
+
+def _refine_request(item: PromptItem) -> Message:
+    return refiner_pb2.RefinePromptsRequest(prompt=prompt_to_message(item))

@@ -1,0 +1,264 @@
+"""One interceptor around every RPC: admission, metrics, and exceptions as gRPC statuses.
+
+This is the only place with a broad `except`: whatever a service raises ends here.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+from prometheus_client import Counter
+
+from selfalign.errors import SelfAlignError
+from selfalign.rpc.auth import BearerTokens
+from selfalign.rpc.drain import Drain
+from selfalign.rpc.status import DETAILS_KEY, code_of, details_of, shortened
+from selfalign.telemetry.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+HEALTH = "/grpc.health.v1.Health/"
+OVERLOAD_RETRY_S = 1.0
+
+# Generic in the type stubs only.
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Interceptor = grpc.aio.ServerInterceptor[Any, Any]
+    Handler = grpc.RpcMethodHandler[Any, Any]
+else:
+    Context = grpc.aio.ServicerContext
+    Interceptor = grpc.aio.ServerInterceptor
+    Handler = grpc.RpcMethodHandler
+# A message, or the iterator of a request stream.
+Request = Any
+Behavior = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """What a call must keep to."""
+
+    max_concurrent_rpcs: int
+    max_deadline_s: float
+    """Longest deadline of a unary call, which must have one; streams are free of it."""
+    tokens: BearerTokens | None = None
+
+
+@dataclass(slots=True)
+class _Failure:
+    """How an RPC ends that does not end well."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str
+    retry_s: float | None = None
+    may_retry: bool = True
+
+
+class CallInterceptor(Interceptor):
+    """Wraps every handler once; health checks pass untouched."""
+
+    def __init__(self, metrics: Metrics, limits: CallLimits, drain: Drain) -> None:
+        self._metrics = metrics
+        self._limits = limits
+        self._drain = drain
+        self._running = 0
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        method = handler_call_details.method
+        if method in self._wrapped:
+            return self._wrapped[method]
+        handler = await continuation(handler_call_details)
+        # None: an unknown method, which gRPC answers with UNIMPLEMENTED.
+        if handler is None or method.startswith(HEALTH):
+            return handler
+        wrapped = self._wrapped[method] = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary:
+            series = _Series(self._metrics, "unary", method)
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(handler.unary_unary, series), **codec
+            )
+        if handler.unary_stream:
+            series = _Series(self._metrics, "server_stream", method)
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(handler.unary_stream, series), **codec
+            )
+        if handler.stream_stream:
+            series = _Series(self._metrics, "bidi_stream", method)
+            return grpc.stream_stream_rpc_method_handler(
+                self._stream(handler.stream_stream, series), **codec
+            )
+        assert handler.stream_unary is not None
+        series = _Series(self._metrics, "client_stream", method)
+        return grpc.stream_unary_rpc_method_handler(
+            self._unary(handler.stream_unary, series), **codec
+        )
+
+    def _unary(self, behavior: Behavior, series: "_Series") -> Behavior:
+        async def call(request: Request, context: Context) -> Message:
+            started, code = self._begin(series), grpc.StatusCode.OK
+            try:
+                if refusal := self._refusal(context, series):
+                    code = refusal.code
+                    await _abort(context, refusal)
+                response: Message = await behavior(self._until_drain(request, series), context)
+                return response
+            except grpc.aio.AbortError:
+                raise
+            except asyncio.CancelledError:
+                code = _cancelled(context)
+                raise
+            except Exception as error:
+                failure = _failure(error, series.method)
+                code = failure.code
+                await _abort(context, failure)
+            finally:
+                self._end(series, started, code)
+
+        return call
+
+    def _stream(self, behavior: Behavior, series: "_Series") -> Behavior:
+        async def call(request: Request, context: Context) -> AsyncIterator[Any]:
+            started, code = self._begin(series), grpc.StatusCode.OK
+            request = self._until_drain(request, series)
+            try:
+                if refusal := self._refusal(context, series):
+                    code = refusal.code
+                    await _abort(context, refusal)
+                async with aclosing(behavior(request, context)) as responses:
+                    async for response in responses:
+                        series.sent.inc()
+                        yield response
+            except grpc.aio.AbortError:
+                raise
+            except (asyncio.CancelledError, GeneratorExit):
+                code = _cancelled(context)
+                raise
+            except Exception as error:
+                failure = _failure(error, series.method)
+                code = failure.code
+                await _abort(context, failure)
+            finally:
+                self._end(series, started, code)
+
+        return call
+
+    def _begin(self, series: "_Series") -> float:
+        self._running += 1
+        series.started.inc()
+        return time.perf_counter()
+
+    def _end(self, series: "_Series", started: float, code: grpc.StatusCode) -> None:
+        self._running -= 1
+        series.seconds.observe(time.perf_counter() - started)
+        series.handled(code).inc()
+
+    def _until_drain(self, request: Request, series: "_Series") -> Request:
+        if series.kind in ("bidi_stream", "client_stream"):
+            return self._drain.requests(request, series.received.inc)
+        return request
+
+    def _refusal(self, context: Context, series: "_Series") -> _Failure | None:
+        """Why the call must not start, if so."""
+        limits = self._limits
+        if limits.tokens is not None:
+            metadata = dict(context.invocation_metadata() or ())
+            if not limits.tokens.accepts(metadata.get("authorization")):
+                return _Failure(
+                    grpc.StatusCode.UNAUTHENTICATED,
+                    "expected metadata `authorization: Bearer <token>` with a token of this server",
+                    "Unauthenticated",
+                )
+        if self._running > limits.max_concurrent_rpcs:
+            return _Failure(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{limits.max_concurrent_rpcs} calls are running, which is max_concurrent_rpcs",
+                "EngineOverloaded",
+                retry_s=OVERLOAD_RETRY_S,
+            )
+        if series.kind != "unary":
+            return None
+        remaining = context.time_remaining()
+        if remaining is None or remaining > limits.max_deadline_s:
+            given = "has no deadline" if remaining is None else f"has {remaining:.0f} s to go"
+            return _Failure(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"the call {given}; expected a deadline of at most {limits.max_deadline_s:g} s "
+                "(grpcurl: -max-time)",
+                "ConfigError",
+            )
+        return None
+
+
+class _Series:
+    """The metric children of one method, looked up once."""
+
+    def __init__(self, metrics: Metrics, kind: str, method: str) -> None:
+        service, _, name = method.lstrip("/").rpartition("/")
+        labels = (kind, service, name)
+        self.kind = kind
+        self.method = method
+        self.started = metrics.grpc_started.labels(*labels)
+        self.received = metrics.grpc_received.labels(*labels)
+        self.sent = metrics.grpc_sent.labels(*labels)
+        self.seconds = metrics.grpc_handling_seconds.labels(*labels)
+        self._handled = metrics.grpc_handled
+        self._labels = labels
+        self.handled(grpc.StatusCode.OK)
+
+    def handled(self, code: grpc.StatusCode) -> Counter:
+        name = "".join(word.capitalize() for word in code.name.split("_"))
+        return self._handled.labels(*self._labels, "OK" if name == "Ok" else name)
+
+
+def _failure(error: Exception, method: str) -> _Failure:
+    if isinstance(error, SelfAlignError):
+        code = code_of(error)
+        overloaded = code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        # The service retried inside the deadline; a client's transparent retry would double that.
+        return _Failure(
+            code,
+            str(error),
+            type(error).__name__,
+            OVERLOAD_RETRY_S if overloaded else None,
+            may_retry=False,
+        )
+    logger.exception("%s failed", method, exc_info=error)
+    message = f"internal error ({type(error).__name__}); the server's log has the traceback"
+    return _Failure(grpc.StatusCode.INTERNAL, message, "StageError")
+
+
+def _cancelled(context: Context) -> grpc.StatusCode:
+    """Deadlines reach a handler as cancellation too."""
+    remaining = context.time_remaining()
+    if remaining is not None and remaining <= 0:
+        return grpc.StatusCode.DEADLINE_EXCEEDED
+    return grpc.StatusCode.CANCELLED
+
+
+async def _abort(context: Context, failure: _Failure) -> NoReturn:
+    message = shortened(failure.message)
+    details = details_of(failure.code, message, failure.reason, failure.retry_s)
+    trailing: tuple[tuple[str, str | bytes], ...] = ((DETAILS_KEY, details),)
+    if not failure.may_retry:
+        trailing += (("grpc-retry-pushback-ms", "-1"),)
+    await context.abort(failure.code, message, trailing)
