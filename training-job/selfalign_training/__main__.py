@@ -1,0 +1,97 @@
+"""Entry points of the training job.
+
+torchrun ... -m selfalign_training CONFIG.yaml                   a rank of a job
+python -m selfalign_training launch [TORCHRUN OPTIONS] CONFIG    torchrun, keeping our exit codes
+python -m selfalign_training check CONFIG.yaml [RANKS]           checks a file, loads nothing
+"""
+
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+from selfalign.errors import ConfigError, SelfAlignError
+from selfalign_training.batches import plan_batches
+from selfalign_training.load import load_config
+from selfalign_training.ranks import prepare_environment
+
+UNEXPECTED = 70
+TERMINATED = 143
+USAGE = 2
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns the exit code.
+
+    0 done · 2 usage · 64 configuration · 65 data · 66 model · 70 other · 71 port in use ·
+    73, 74 store · 143 ended by SIGTERM after a checkpoint: start again.
+    """
+    try:
+        match arguments:
+            case ["check", config]:
+                return check(Path(config), None)
+            case ["check", config, ranks]:
+                return check(Path(config), ranks)
+            case ["launch", *options] if options:
+                from selfalign_training.launch import launch
+
+                return launch(options)
+            case [config] if config not in ("check", "launch") and not config.startswith("-"):
+                return run(Path(config))
+        print(__doc__, file=sys.stderr)
+    except SelfAlignError as error:
+        print(f"{place()}{error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except Exception:
+        traceback.print_exc()
+        return UNEXPECTED
+    return USAGE
+
+
+def check(path: Path, ranks: str | None) -> int:
+    """Says whether a job could start with this file; with `ranks`, its batch arithmetic too."""
+    config = load_config(path)
+    if ranks is not None:
+        if not ranks.isdecimal():
+            raise ConfigError(f"ranks: {ranks!r} is not a whole number; expected e.g. 2")
+        plan_batches(config.global_batch_size, config.micro_batch_size, int(ranks))
+    print(f"{path}: valid", file=sys.stderr)
+    return 0
+
+
+def run(path: Path) -> int:
+    """One rank of a job."""
+    prepare_environment()
+    alone()
+    config = load_config(path)
+    from selfalign_training.train import Outcome, run_job
+
+    return TERMINATED if run_job(config) is Outcome.TERMINATED else 0
+
+
+def alone() -> None:
+    """Gives a process without torchrun the rendezvous that DeepSpeed asks for."""
+    if "WORLD_SIZE" in os.environ:
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    os.environ |= {
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
+        "LOCAL_WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+
+
+def place() -> str:
+    """Where a message comes from, where that is not rank 0."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f"[rank {rank}] "
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

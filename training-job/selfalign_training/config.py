@@ -1,0 +1,133 @@
+"""The training job's configuration: one YAML file, every field checked before anything is loaded.
+
+Nothing here imports torch, so that a wrong file is refused within half a second.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Preset = Literal["paper", "small"]
+Dtype = Literal["bf16", "fp16", "fp32"]
+Scheduler = Literal["warmup_decay", "linear", "cosine", "constant"]
+NonEmpty = Annotated[str, Field(min_length=1)]
+Prefix = Annotated[str, Field(min_length=1, pattern=r"^[^/].*[^/]$|^[^/]$")]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Where the accepted rows lie: the table of a finished stage."""
+
+    store: NonEmpty
+    stage_prefix: Prefix
+
+
+class OutputConfig(Section):
+    """Where adapter, merged weights, metrics and manifest go."""
+
+    store: NonEmpty
+    prefix: Prefix
+    dtype: Dtype = "bf16"
+    """Of the merged weights."""
+
+
+class LayoutConfig(Section):
+    """The student's text: strings come rendered from the constitution (paper, section 3.3).
+
+    prompt = strip(meta) + "\\n" + instruction [+ "\\n\\n" + input] + assistant_header;
+    completion = answer [+ end_marker if the answer is complete].
+    """
+
+    meta_prompts: tuple[NonEmpty, ...] = Field(min_length=1)
+    """One is drawn for each row by the hash of its prompt id: context distillation."""
+    user_header: str
+    assistant_header: NonEmpty
+    end_marker: NonEmpty
+
+
+class LoraConfig(Section):
+    """Low-rank adaptation; the defaults are the paper's."""
+
+    r: int = Field(default=16, ge=1, le=1024)
+    alpha: float = Field(default=16, gt=0)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1)] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+    )
+
+
+class TrainingConfig(Section):
+    """Everything that one training job needs; see training-job/configs for whole files."""
+
+    preset: Preset | None = None
+    """Fills the hyper-parameters that the file leaves out; see presets.py."""
+    base_model: NonEmpty
+    """A folder of safetensors, or the id of a hub model."""
+    data: DataConfig
+    output: OutputConfig
+    layout: LayoutConfig
+    lora: LoraConfig = LoraConfig()
+    learning_rate: float = Field(gt=0, lt=1)
+    epochs: int = Field(ge=1, le=1000)
+    warmup_steps: int = Field(default=0, ge=0)
+    scheduler: Scheduler = "linear"
+    """warmup_decay is DeepSpeed's: logarithmic warm-up, then linear to 0 (the paper's)."""
+    max_grad_norm: float = Field(default=1.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, lt=1)
+    global_batch_size: int = Field(ge=1)
+    """Sequences of one optimizer step over all ranks; accumulation follows from it."""
+    micro_batch_size: int = Field(ge=1)
+    """Sequences that one rank computes at once."""
+    max_length: int = Field(ge=8)
+    """Tokens of prompt and completion together; longer rows are dropped and counted."""
+    dtype: Dtype = "bf16"
+    zero_stage: int = Field(default=2, ge=0, le=3)
+    deepspeed_config: Path | None = None
+    """A DeepSpeed JSON file instead of zero_stage, e.g. for offload; batch sizes stay "auto"."""
+    gradient_checkpointing: bool = False
+    packing: bool | Literal["auto"] = "auto"
+    """auto packs where variable-length attention exists and groups by length elsewhere."""
+    seed: int = Field(default=42, ge=0, lt=2**31)
+    save_steps: int = Field(default=50, ge=1)
+    keep_last: int = Field(default=2, ge=1)
+    logging_steps: int = Field(default=1, ge=1)
+    metrics_port: int | None = Field(default=None, ge=0, lt=65536)
+    """Prometheus on rank 0; 0 picks a free port."""
+    process_group_timeout_s: int = Field(default=1800, ge=10)
+    """How long ranks wait for one that has died or hangs."""
+    fingerprint: dict[str, Any] = {}
+    """Passed through into the output's manifest."""
+    work_dir: Path = Path("training-work")
+    """Checkpoints; a job goes on from the newest complete one it finds there."""
+
+    @model_validator(mode="after")
+    def _batches_can_be_formed(self) -> "TrainingConfig":
+        if self.global_batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"global_batch_size {self.global_batch_size} is not a multiple of "
+                f"micro_batch_size {self.micro_batch_size}"
+            )
+        if self.deepspeed_config is not None and "zero_stage" in self.model_fields_set:
+            raise ValueError(
+                "zero_stage and deepspeed_config exclude each other: the DeepSpeed file names the "
+                "stage; remove one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _input_and_output_differ(self) -> "TrainingConfig":
+        same_store = self.data.store == self.output.store
+        if same_store and self.data.stage_prefix == self.output.prefix:
+            raise ValueError(
+                f"output.prefix {self.output.prefix!r} is the data's own stage; name another folder"
+            )
+        return self

@@ -1,0 +1,109 @@
+"""The base model and its tokenizer, loaded with errors that name the remedy."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from selfalign.errors import ConfigError, ModelError
+from selfalign_training.config import Dtype, TrainingConfig
+
+DTYPES: dict[Dtype, torch.dtype] = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+}
+# What transformers and safetensors raise for missing, torn or foreign files.
+LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
+
+
+def load_tokenizer(name: str) -> Any:  # noqa: ANN401
+    """The base model's fast tokenizer, padded on the right. Raises ModelError."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except LOAD_ERRORS as error:
+        raise ModelError(f"base_model: no tokenizer in {name}: {_brief(error)}") from error
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        # Masked by position and attention mask, so any token will do.
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def check_context(config: TrainingConfig) -> None:
+    """Raises ConfigError if `max_length` exceeds the base model's context."""
+    try:
+        base = AutoConfig.from_pretrained(config.base_model)
+    except LOAD_ERRORS as error:
+        raise ModelError(
+            f"base_model: no configuration in {config.base_model}: {_brief(error)}"
+        ) from error
+    context = getattr(base, "max_position_embeddings", None)
+    if context is not None and config.max_length > context:
+        raise ConfigError(
+            f"max_length {config.max_length} exceeds the context of {config.base_model}, "
+            f"{context} tokens; lower it"
+        )
+
+
+def load_model(config: TrainingConfig, attention: str) -> Any:  # noqa: ANN401
+    """The base model in the training's dtype; sharded at once under ZeRO-3.
+
+    Raises:
+        ModelError: the weights are missing or unreadable.
+        ConfigError: a LoRA target is the name of no module.
+    """
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            config.base_model, dtype=DTYPES[config.dtype], attn_implementation=attention
+        )
+    except (*LOAD_ERRORS, ImportError) as error:
+        raise ModelError(f"base_model: cannot load {config.base_model}: {_brief(error)}") from error
+    names = [name for name, _ in model.named_modules()]
+    for target in config.lora.targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            linear = {
+                name.rsplit(".", 1)[-1]
+                for name, module in model.named_modules()
+                if isinstance(module, torch.nn.Linear)
+            }
+            raise ConfigError(
+                f"lora.targets: {target!r} matches no module of {config.base_model}; expected "
+                f"some of {', '.join(sorted(linear))}"
+            )
+    return model
+
+
+def lora_settings(config: TrainingConfig) -> LoraConfig:
+    """peft's configuration: no biases, as published."""
+    return LoraConfig(
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=list(config.lora.targets),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def base_folder(name: str) -> Path:
+    """The folder of the base model's files; a hub model's own cache folder.
+
+    Raises:
+        ModelError: the hub does not give it.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"base_model: cannot fetch {name}: {_brief(error)}") from error
+
+
+def _brief(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

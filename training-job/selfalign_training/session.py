@@ -1,0 +1,131 @@
+"""The part of a job that needs torch: from tokenized data to a saved adapter."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch.distributed as dist
+
+from selfalign.storage.store import Store
+from selfalign_training.arguments import (
+    find_device,
+    sequence_table,
+    trainer_arguments,
+    use_packing,
+)
+from selfalign_training.batches import BatchPlan, epoch_order, padding_share
+from selfalign_training.checkpoints import Checkpoint, newest_complete
+from selfalign_training.config import TrainingConfig
+from selfalign_training.data import Dataset
+from selfalign_training.events import MetricsLog, PrometheusGauges, tell
+from selfalign_training.model import load_model, lora_settings
+from selfalign_training.trainer import (
+    CheckpointCallback,
+    EngravingTrainer,
+    EpochSampler,
+    ProgressCallback,
+    TerminationCallback,
+)
+
+
+class Session:
+    """Training on this rank. `records` and `facts` are there after `train`, on rank 0."""
+
+    def __init__(self, config: TrainingConfig, plan: BatchPlan, job: Path, store: Store) -> None:
+        self._config = config
+        self._plan = plan
+        self._job = job
+        self._store = store
+        self._trainer: EngravingTrainer | None = None
+        self.records: list[dict[str, Any]] = []
+        self.facts: dict[str, Any] = {}
+
+    def train(self, dataset: Dataset, tokenizer: Any) -> bool:  # noqa: ANN401
+        """Trains to the end, from the newest complete checkpoint on; False after SIGTERM.
+
+        Raises:
+            ConfigError, ModelError: see load_model and newest_complete.
+            StageError: the loss is no longer a number.
+        """
+        config, plan = self._config, self._plan
+        device = find_device(config)
+        quiet_third_parties(cuda=device.cuda)
+        packed = use_packing(config, device)
+        self._job.mkdir(parents=True, exist_ok=True)
+        arguments = trainer_arguments(config, plan, device, self._job, packed=packed)
+        table = sequence_table(dataset.examples, config, plan, packed=packed)
+        lengths = [len(ids) for ids in table["input_ids"]]
+        termination = TerminationCallback()
+        trainer = EngravingTrainer(
+            sampler=EpochSampler(lengths, plan, config.seed),
+            model=load_model(config, device.attention),
+            args=arguments,
+            train_dataset=table,
+            processing_class=tokenizer,
+            peft_config=lora_settings(config),
+            callbacks=[CheckpointCallback(self._job, config.keep_last), termination],
+        )
+        self._trainer = trainer
+        checkpoint = self._agree_on_checkpoint()
+        log = self._report(trainer, checkpoint)
+        began = time.monotonic()
+        trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
+        if log is not None:
+            log.upload()
+            self.records = log.records
+            order = epoch_order(lengths, plan, config.seed, 0)
+            self.facts = {
+                "packed": packed,
+                "training_seconds": round(time.monotonic() - began, 2),
+                "padding_share": round(padding_share(lengths, order, plan.micro_batch_size), 4),
+                "resumed_at_step": checkpoint.step if checkpoint else 0,
+            }
+        return not termination.stopped
+
+    def save_adapter(self) -> None:
+        """Writes <job>/adapter on rank 0, gathered from all ranks under ZeRO-3."""
+        assert self._trainer is not None
+        self._trainer.save_model(str(self._job / "adapter"))
+        for name in ("training_args.bin", "README.md"):
+            (self._job / "adapter" / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Lets the other ranks end: what follows is rank 0's work alone."""
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+    def _agree_on_checkpoint(self) -> Checkpoint | None:
+        """What rank 0 finds, for all ranks: they must not look while it still deletes."""
+        found: list[Any] = [None]
+        if not dist.is_initialized() or dist.get_rank() == 0:
+            found = [newest_complete(self._job, self._plan.ranks)]
+        if dist.is_initialized():
+            dist.broadcast_object_list(found, src=0)
+        checkpoint: Checkpoint | None = found[0]
+        return checkpoint
+
+    def _report(
+        self, trainer: EngravingTrainer, checkpoint: Checkpoint | None
+    ) -> MetricsLog | None:
+        """Rank 0's log, gauges and events."""
+        if not trainer.is_world_process_zero():
+            return None
+        step = checkpoint.step if checkpoint else 0
+        if checkpoint:
+            tell("note", message=f"going on from the checkpoint of step {step}", step=step)
+        port = self._config.metrics_port
+        key = f"{self._config.output.prefix}/metrics.jsonl"
+        log = MetricsLog(self._job / "metrics.jsonl", self._store, key, step)
+        gauges = None if port is None else PrometheusGauges(port)
+        trainer.add_callback(ProgressCallback(log, gauges))
+        return log
+
+
+def quiet_third_parties(*, cuda: bool) -> None:
+    """Warnings and errors only; no kernel is compiled for gathering a few MB between CPUs."""
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    if not cuda:
+        # Compiling it takes 90 s and more; gloo gives the same losses without it.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False

@@ -1,0 +1,131 @@
+"""One training job from start to end: data, model, training, export."""
+
+import shutil
+import time
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+from selfalign.errors import StageError
+from selfalign.storage.manifest import read_manifest
+from selfalign.storage.open import open_store
+from selfalign.storage.rows import content_hash
+from selfalign.storage.store import Store
+from selfalign_training.batches import plan_batches
+from selfalign_training.config import TrainingConfig
+from selfalign_training.data import Dataset, build_dataset, read_sources
+from selfalign_training.events import tell
+from selfalign_training.ranks import job_folder, read_ranks
+
+# What may change between two starts of the same job without making its checkpoints useless.
+NOT_PART_OF_THE_JOB = {
+    "work_dir",
+    "metrics_port",
+    "fingerprint",
+    "save_steps",
+    "keep_last",
+    "logging_steps",
+    "process_group_timeout_s",
+}
+
+
+class Outcome(Enum):
+    """How a job ended that did not fail."""
+
+    DONE = auto()
+    ALREADY_DONE = auto()
+    TERMINATED = auto()
+
+
+def run_job(config: TrainingConfig) -> Outcome:
+    """Trains, merges and publishes, on every rank of the job.
+
+    What can be wrong with configuration and data is found before torch is imported.
+
+    Raises:
+        ConfigError, DataError, ModelError, StoreError: as their messages say.
+        StageError: the loss is no longer a number.
+    """
+    started = time.monotonic()
+    ranks = read_ranks()
+    plan = plan_batches(config.global_batch_size, config.micro_batch_size, ranks.world_size)
+    store = open_store(config.output.store)
+    if read_manifest(store, config.output.prefix) is not None:
+        if ranks.first:
+            tell("note", message=f"{store.url}/{config.output.prefix} is done already")
+        return Outcome.ALREADY_DONE
+    if ranks.first:
+        store.check_writable()
+    sources = read_sources(open_store(config.data.store), config.data.stage_prefix)
+
+    from selfalign_training.model import check_context, load_tokenizer
+
+    check_context(config)
+    tokenizer = load_tokenizer(config.base_model)
+    dataset = build_dataset(sources, config.layout, tokenizer, config.max_length)
+    if ranks.first:
+        tell("data", **dataset.counts())
+
+    from selfalign_training.session import Session
+
+    job = job_folder(config.work_dir, job_key(config, dataset))
+    session = Session(config, plan, job, store)
+    try:
+        if not session.train(dataset, tokenizer):
+            return Outcome.TERMINATED
+        session.save_adapter()
+    finally:
+        session.close()
+    if ranks.first:
+        details = {
+            **describe(session.records),
+            **dataset.counts(),
+            **session.facts,
+            "base_model": config.base_model,
+            "data_digest": dataset.digest(),
+            "ranks": ranks.world_size,
+            "global_batch_size": config.global_batch_size,
+        }
+        publish_job(config, store, job, details, started)
+    return Outcome.DONE
+
+
+def job_key(config: TrainingConfig, dataset: Dataset) -> str:
+    """Names what a checkpoint belongs to: the settings that matter, and the data."""
+    settings = config.model_dump_json(exclude=NOT_PART_OF_THE_JOB)
+    return content_hash(settings, dataset.digest())
+
+
+def describe(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The loss curve and its ends. Raises StageError if nothing was logged."""
+    if not records:
+        raise StageError("no step was logged; lower logging_steps")
+    return {
+        "steps": records[-1]["steps"],
+        "loss_first": records[0]["loss"],
+        "loss_last": records[-1]["loss"],
+        "losses": [[record["step"], record["loss"]] for record in records],
+    }
+
+
+def publish_job(
+    config: TrainingConfig, store: Store, job: Path, details: dict[str, Any], started: float
+) -> None:
+    """Merges, uploads, writes the manifest last, and removes the job's checkpoints."""
+    from selfalign_training.export import file_part, publish, upload_folder
+    from selfalign_training.merge import merge_adapter
+    from selfalign_training.model import DTYPES, base_folder
+
+    tell("note", message="merging and uploading the weights")
+    prefix = config.output.prefix
+    base, adapter, merged = base_folder(config.base_model), job / "adapter", job / "merged"
+    merge_adapter(base, adapter, merged, DTYPES[config.output.dtype])
+    parts = [
+        file_part(job / "metrics.jsonl", "metrics.jsonl"),
+        *upload_folder(store, adapter, prefix, "adapter"),
+        *upload_folder(store, merged, prefix, "merged"),
+    ]
+    details["seconds"] = round(time.monotonic() - started, 2)
+    publish(store, prefix, parts, config.fingerprint, details)
+    shutil.rmtree(job, ignore_errors=True)
+    tell("trained", **{key: details[key] for key in ("loss_first", "loss_last", "seconds")})
