@@ -28,7 +28,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from selfalign.pipeline.executors.processes import Child
-child = Child("c", [sys.executable, "-c", "import time; time.sleep(600)"], Path(sys.argv[1]), {})
+child = Child("c", [sys.executable, "-c", "import time; time.sleep(600)"], Path(sys.argv[1]))
 child.start()
 print(child._process.pid, flush=True)
 time.sleep(600)
@@ -36,7 +36,7 @@ time.sleep(600)
 
 
 def python(code: str, log: Path, events: list) -> Child:
-    child = Child("child", [sys.executable, "-c", code], log, {}, events.append)
+    child = Child("child", [sys.executable, "-c", code], log, events.append)
     child.start()
     return child
 

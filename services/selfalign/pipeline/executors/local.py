@@ -1,6 +1,5 @@
 """The local executor: engines, services, workers and training as subprocesses on free ports."""
 
-import os
 import sys
 import threading
 import time
@@ -51,7 +50,8 @@ class LocalExecutor:
 
     def check_training(self, settings: dict[str, Any]) -> None:
         path = self._write_training("check", settings)
-        child = self._child("training-check", ["-m", "selfalign_training", "check", str(path)])
+        command = ["-m", "selfalign_training", "check", str(path)]
+        child = self._child("training-check", [*command, str(self._settings.training_processes)])
         self._raise_for(child, child.wait())
 
     def serve(self, role: EngineRole, weights: str) -> EngineSettings:
@@ -105,15 +105,9 @@ class LocalExecutor:
         work = {"work_dir": str(self._folder / f"{stage}-checkpoints")}
         path = self._write_training(stage, settings | work)
         ranks = self._settings.training_processes
-        command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-        command += ["-m", "selfalign_training", str(path)]
-        env = {
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "OMP_NUM_THREADS": str(max(1, _cores() // ranks)),
-            "TOKENIZERS_PARALLELISM": "false",
-        }
-        child = self._child(f"train-{stage}", command, sink, env)
-        self._wait_all([child])
+        command = ["-m", "selfalign_training", "launch", "--standalone"]
+        command += [f"--nproc-per-node={ranks}", str(path)]
+        self._wait_all([self._child(f"train-{stage}", command, sink)])
 
     def close(self) -> None:
         # Clients before servers: a worker that loses its service would log errors for nothing.
@@ -164,10 +158,9 @@ class LocalExecutor:
         name: str,
         command: list[str],
         on_event: EventSink = lambda event: None,
-        env: dict[str, str] | None = None,
     ) -> Child:
         log = self._folder / "logs" / f"{name}.log"
-        child = Child(name, [sys.executable, *command], log, env or {}, on_event)
+        child = Child(name, [sys.executable, *command], log, on_event)
         child.start()
         self._children[name] = child
         return child
@@ -189,7 +182,3 @@ class LocalExecutor:
         path = self._folder / f"training-{stage}.yaml"
         path.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         return path
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,6 @@ class Child:
     name: str
     command: Sequence[str]
     log: Path
-    env: Mapping[str, str]
     on_event: Callable[[dict[str, Any]], None] = lambda event: None
     _process: "subprocess.Popen[str] | None" = None
     _reader: threading.Thread | None = None
@@ -39,7 +38,6 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **self.env},
                 start_new_session=True,
                 preexec_fn=die_with_parent,
                 text=True,
