@@ -1,0 +1,1 @@
+"""Stage 1: topic-guided red-teaming self-instruct (paper section 3.1)."""

@@ -1,0 +1,145 @@
+"""Candidates to rows of the ledger, and the verdicts of the local filters."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from selfalign.errors import SelfAlignError
+from selfalign.inference.engine import Completion
+from selfalign.prompt_synthesizer.candidates import Candidate
+from selfalign.prompt_synthesizer.filters import Reason, Rejection, check_instruction
+from selfalign.prompt_synthesizer.requests import Answer, Request
+from selfalign.prompt_synthesizer.settings import FilterSettings
+from selfalign.prompt_synthesizer.topic_guided import Hint
+from selfalign.storage.rows import Row, RowStatus, content_hash, prompt_id
+
+Scope = tuple[str | int, ...]
+"""What makes a row's id, next to its number in the completion."""
+
+
+def instruction_rows(
+    scope: Scope, request: Request, answer: Answer, candidates: Sequence[Candidate]
+) -> list[Row]:
+    """A row for each self-instruct candidate; one row for a completion that has none."""
+    first = _blank_row(scope, 0, request, answer, "self_instruct")
+    if isinstance(answer, SelfAlignError):
+        return [_failed(first, answer)]
+    rows = []
+    for number, candidate in enumerate(candidates):
+        row = first if number == 0 else _blank_row(scope, number, request, None, first.source)
+        row = replace(row, finish_reason=answer.finish_reason)
+        rows.append(_with_instruction(row, candidate))
+    return rows or [_rejected(first, Rejection(Reason.EMPTY, "the completion holds no task"))]
+
+
+def hint_rows(
+    scope: Scope, request: Request, answer: Answer, candidates: Sequence[Candidate]
+) -> list[Row]:
+    """Exactly one row for each hint of the request."""
+    rows = []
+    for number, hint in enumerate(request.hints):
+        row = _blank_row(
+            scope, number, request, answer if number == 0 else None, "topic_guided", hint
+        )
+        if isinstance(answer, SelfAlignError):
+            rows.append(_failed(row, answer))
+            continue
+        row = replace(row, finish_reason=answer.finish_reason)
+        rows.append(_with_instruction(row, candidates[number]))
+    return rows
+
+
+def topic_rows(
+    scope: Scope,
+    question_type: str,
+    request: Request,
+    answer: Answer,
+    candidates: Sequence[Candidate],
+) -> list[Row]:
+    """A row for each topic candidate; one row for a completion that has none."""
+    kind = Hint(question_type, "")
+    first = _blank_row(scope, 0, request, answer, "topic", kind)
+    if isinstance(answer, SelfAlignError):
+        return [_failed(first, answer)]
+    rows = []
+    for number, candidate in enumerate(candidates):
+        row = first if number == 0 else _blank_row(scope, number, request, None, "topic", kind)
+        row = replace(
+            row,
+            prompt_id=content_hash(question_type, candidate.text),
+            topic=candidate.text,
+            completion=candidate.raw,
+            finish_reason=answer.finish_reason,
+        )
+        rows.append(_rejected(row, candidate.rejection))
+    return rows or [_rejected(first, Rejection(Reason.EMPTY, "the completion holds no line"))]
+
+
+def judge_instruction(row: Row, settings: FilterSettings, examples: Sequence[str]) -> Row:
+    """The row after the local filters."""
+    if row.status is not RowStatus.ACCEPTED:
+        return row
+    return _rejected(row, check_instruction(row.instruction, row.input, settings, examples))
+
+
+def judge_topic(row: Row, taken: Collection[str], wanted: int) -> Row:
+    """The row after the checks against the topics that are there.
+
+    Args:
+        taken: Case-folded topics of the type.
+        wanted: Topics that its quota still lacks.
+    """
+    if row.status is not RowStatus.ACCEPTED:
+        return row
+    if row.topic.casefold() in taken:
+        return _rejected(row, Rejection(Reason.DUPLICATE_TOPIC, row.topic))
+    if wanted <= 0:
+        return _rejected(row, Rejection(Reason.SURPLUS, "the quota of the type is reached"))
+    return row
+
+
+def _blank_row(
+    scope: Scope,
+    number: int,
+    request: Request,
+    answer: Answer | None,
+    source: str,
+    hint: Hint | None = None,
+) -> Row:
+    """A row without text; `answer` only for the row that bears the costs of the completion."""
+    row_id = content_hash(*map(str, (*scope, number)))
+    row = Row(
+        row_id=row_id,
+        prompt_id=row_id,
+        status=RowStatus.ACCEPTED,
+        source=source,
+        question_type=hint.question_type if hint else "",
+        topic=hint.topic if hint else "",
+        seed=request.seed,
+    )
+    if isinstance(answer, Completion):
+        return replace(
+            row,
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+            latency_ms=answer.latency_ms,
+        )
+    return row
+
+
+def _with_instruction(row: Row, candidate: Candidate) -> Row:
+    row = replace(
+        row,
+        prompt_id=prompt_id(candidate.text, candidate.input) if candidate.text else row.row_id,
+        instruction=candidate.text,
+        input=candidate.input,
+        completion=candidate.raw,
+    )
+    return _rejected(row, candidate.rejection)
+
+
+def _failed(row: Row, error: SelfAlignError) -> Row:
+    return replace(row, status=RowStatus.FAILED, reason=type(error).__name__, evidence=str(error))
+
+
+def _rejected(row: Row, rejection: Rejection | None) -> Row:
+    return row.rejected(rejection.reason.value, rejection.evidence) if rejection else row

@@ -1,0 +1,113 @@
+"""Local filters: each looks at one candidate alone, and says what it saw when it turns it down."""
+
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from selfalign.prompt_synthesizer.settings import FilterSettings
+
+
+class Reason(StrEnum):
+    """Why a candidate was rejected."""
+
+    MALFORMED = "malformed"
+    TRUNCATED = "truncated"
+    EMPTY = "empty"
+    WRONG_HINT = "wrong_hint"
+    MISSING_LINE = "missing_line"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    BLACKLISTED_WORD = "blacklisted_word"
+    BAD_FIRST_CHARACTER = "bad_first_character"
+    NON_ASCII_START = "non_ascii_start"
+    ECHO = "echo"
+    BAD_TOPIC_FORMAT = "bad_topic_format"
+    BAD_TOPIC_LENGTH = "bad_topic_length"
+    BAD_TOPIC_CAPITAL = "bad_topic_capital"
+    BAD_TOPIC_PUNCTUATION = "bad_topic_punctuation"
+    DUPLICATE_TOPIC = "duplicate_topic"
+    NEAR_DUPLICATE = "near_duplicate"
+    SURPLUS = "surplus"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The filter that turned a candidate down, and what it saw."""
+
+    reason: Reason
+    evidence: str
+
+
+MARKERS = re.compile(r"###|\b(?:type|topic|instruction|input):", re.IGNORECASE)
+EVIDENCE_LENGTH = 200
+
+
+def check_instruction(
+    instruction: str, input: str, settings: FilterSettings, examples: Sequence[str] = ()
+) -> Rejection | None:
+    """The first filter that the instruction fails, or None (published filters, in their order).
+
+    Args:
+        examples: Instructions that its prompt showed.
+    """
+    if not instruction:
+        return Rejection(Reason.EMPTY, "")
+    words = len(instruction.split())
+    if words < settings.min_words:
+        return Rejection(Reason.TOO_SHORT, f"{words} words, at least {settings.min_words}")
+    if settings.max_words is not None and words > settings.max_words:
+        return Rejection(Reason.TOO_LONG, f"{words} words, at most {settings.max_words}")
+    found = _blacklisted(f"{instruction}\n{input}", settings.blacklist)
+    if found is not None:
+        return Rejection(Reason.BLACKLISTED_WORD, found)
+    first = instruction[0]
+    if settings.bad_first_character and first in string.punctuation:
+        return Rejection(Reason.BAD_FIRST_CHARACTER, first)
+    if settings.non_ascii_start and not first.isascii():
+        return Rejection(Reason.NON_ASCII_START, first)
+    if settings.echo:
+        return _echo(instruction, examples)
+    return None
+
+
+def check_topic(topic: str, max_words: int) -> Rejection | None:
+    """The first filter that a brainstormed topic fails, or None."""
+    words = len(topic.split())
+    if not 1 <= words <= max_words:
+        return Rejection(Reason.BAD_TOPIC_LENGTH, f"{words} words, 1 to {max_words}")
+    if topic[0] not in string.ascii_uppercase:
+        return Rejection(Reason.BAD_TOPIC_CAPITAL, topic[0])
+    if topic[-1] in string.punctuation:
+        return Rejection(Reason.BAD_TOPIC_PUNCTUATION, topic[-1])
+    return None
+
+
+def shorten(text: str) -> str:
+    """Evidence of bounded length."""
+    return text if len(text) <= EVIDENCE_LENGTH else text[: EVIDENCE_LENGTH - 1] + "…"
+
+
+def _blacklisted(text: str, blacklist: tuple[str, ...]) -> str | None:
+    if not blacklist:
+        return None
+    match = _blacklist_pattern(blacklist).search(text)
+    return match.group() if match else None
+
+
+@lru_cache(maxsize=16)
+def _blacklist_pattern(blacklist: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, blacklist))})\b", re.IGNORECASE)
+
+
+def _echo(instruction: str, examples: Sequence[str]) -> Rejection | None:
+    marker = MARKERS.search(instruction)
+    if marker:
+        return Rejection(Reason.ECHO, f"marker {marker.group()!r}")
+    plain = instruction.casefold().strip()
+    for example in examples:
+        if example.casefold().strip() == plain:
+            return Rejection(Reason.ECHO, f"an example: {shorten(example)}")
+    return None

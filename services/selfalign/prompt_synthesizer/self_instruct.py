@@ -1,0 +1,78 @@
+"""Self-instruct: rendering the prompt, parsing its tasks (paper section 3.1, appendix G)."""
+
+import random
+import re
+from collections.abc import Sequence
+
+from selfalign.prompt_synthesizer.candidates import Candidate
+from selfalign.prompt_synthesizer.filters import Reason, Rejection, shorten
+from selfalign.prompt_synthesizer.seeds import TaskSeed
+from selfalign.prompt_synthesizer.wording import Wording, fill
+
+NO_INPUT = "<noinput>"
+HEADER = re.compile(r"^[ \t]*\d+\.[ \t]+Instruction:", re.MULTILINE)
+INPUT = re.compile(r"^[ \t]*\d+\.[ \t]+Input:", re.MULTILINE)
+# Some models go on to solve the task; the answer is none of the prompt.
+OUTPUT = re.compile(r"^[ \t]*\d+\.[ \t]+Output:", re.MULTILINE)
+ABSENT = re.compile(r"<?\s*no[ _]?input\s*>?\.?", re.IGNORECASE)
+
+
+def draw_seeds(pool: Sequence[TaskSeed], count: int, seed: int) -> list[TaskSeed]:
+    """The examples of one prompt, without replacement, from the seeds only."""
+    return random.Random(seed).sample(list(pool), min(count, len(pool)))
+
+
+def render_self_instruct(wording: Wording, shown: Sequence[TaskSeed], listed: int) -> str:
+    """The prompt: it ends with the open header of the next task."""
+    tasks = [
+        f"###\n{number}. Instruction: {_one_line(task.instruction)}\n"
+        f"{number}. Input:\n{task.input or NO_INPUT}\n"
+        for number, task in enumerate(shown, 1)
+    ]
+    text = fill(wording.self_instruct, count=str(listed))
+    return f"{text}\n{''.join(tasks)}###\n{_cue(len(shown))}"
+
+
+def parse_self_instruct(completion: str, *, shown: int, cut: bool) -> list[Candidate]:
+    """A candidate for each task, in order.
+
+    Args:
+        shown: Examples in the prompt, whose numbers the completion continues.
+        cut: The token limit ended the completion, so that its last task may be half a task.
+    """
+    text = _cue(shown) + completion
+    starts = [match.start() for match in HEADER.finditer(text)]
+    pieces = [text[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    candidates = [_parse_task(piece) for piece in pieces]
+    # A task that is followed by the separator is whole.
+    if cut and "###" not in pieces[-1]:
+        rejection = Rejection(Reason.TRUNCATED, "the token limit ended this task")
+        last = candidates[-1]
+        candidates[-1] = Candidate(last.raw, last.text, last.input, rejection)
+    # The first header is ours, not the model's.
+    first = candidates[0]
+    raw = first.raw.removeprefix(_cue(shown))
+    candidates[0] = Candidate(raw, first.text, first.input, first.rejection)
+    return candidates
+
+
+def _parse_task(piece: str) -> Candidate:
+    task = piece.split("###", 1)[0]
+    header = HEADER.match(task)
+    body = task[header.end() :] if header else task
+    parts = INPUT.split(body)
+    if len(parts) != 2:
+        evidence = f"{len(parts) - 1} Input headers: {shorten(body.strip())}"
+        instruction = _one_line(parts[0])
+        return Candidate(piece, instruction, rejection=Rejection(Reason.MALFORMED, evidence))
+    input_ = OUTPUT.split(parts[1], maxsplit=1)[0].strip()
+    return Candidate(piece, _one_line(parts[0]), "" if ABSENT.fullmatch(input_) else input_)
+
+
+def _one_line(instruction: str) -> str:
+    """Published normalisation: whitespace collapsed, one final colon removed."""
+    return " ".join(instruction.split()).removesuffix(":").rstrip()
+
+
+def _cue(shown: int) -> str:
+    return f"{shown + 1}. Instruction:"

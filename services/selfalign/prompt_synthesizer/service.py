@@ -1,0 +1,128 @@
+"""The gRPC face of the prompt-synthesizer: requests in, rows out, no logic of its own."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+
+from selfalign.errors import ConfigError, EngineError
+from selfalign.inference.engine import Engine
+from selfalign.prompt_synthesizer.limits import check_limits
+from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
+from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
+from selfalign.prompt_synthesizer.synthesizer import Synthesizer
+from selfalign.prompt_synthesizer.topic_guided import Hint
+from selfalign.rpc.convert import row_to_message
+from selfalign.rpc.server import ServiceRegistration
+from selfalign.v1 import prompt_synthesizer_pb2 as pb
+from selfalign.v1 import prompt_synthesizer_pb2_grpc as stubs
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Base = object
+else:
+    Context = grpc.aio.ServicerContext
+    Base = stubs.PromptSynthesizerServiceServicer
+
+FULL_NAME = pb.DESCRIPTOR.services_by_name["PromptSynthesizerService"].full_name
+
+
+class PromptSynthesizerServicer(Base):
+    """Streams the rows of a Synthesizer."""
+
+    def __init__(self, synthesizer: Synthesizer) -> None:
+        self._synthesizer = synthesizer
+
+    async def BrainstormTopics(  # noqa: N802 - the name in the .proto
+        self, request: pb.BrainstormTopicsRequest, context: Context
+    ) -> AsyncGenerator[pb.BrainstormTopicsResponse, None]:
+        """Rows of new topics of one question type."""
+        if not request.question_type.strip():
+            raise ConfigError("question_type is empty; expected e.g. a type of the topic seeds")
+        if not request.quota or not request.max_completions:
+            raise ConfigError(
+                f"quota is {request.quota} and max_completions {request.max_completions}; "
+                "expected both to be at least 1"
+            )
+        rows = self._synthesizer.brainstorm(
+            request.question_type,
+            list(request.known_topics),
+            request.quota,
+            request.seed,
+            request.max_completions,
+        )
+        async with aclosing(rows):
+            async for row in rows:
+                yield pb.BrainstormTopicsResponse(row=row_to_message(row))
+
+    async def SynthesizePrompts(  # noqa: N802 - the name in the .proto
+        self, request: pb.SynthesizePromptsRequest, context: Context
+    ) -> AsyncGenerator[pb.SynthesizePromptsResponse, None]:
+        """Rows of instruction candidates of one source."""
+        rows = self._rows(request)
+        async with aclosing(rows):
+            async for row in rows:
+                yield pb.SynthesizePromptsResponse(row=row_to_message(row))
+
+    def _rows(self, request: pb.SynthesizePromptsRequest) -> AsyncGenerator[Any, None]:
+        if request.source == "self_instruct":
+            if not request.completions or request.hints:
+                raise ConfigError(
+                    f"source self_instruct: got {request.completions} completions and "
+                    f"{len(request.hints)} hints; expected at least one completion and no hint"
+                )
+            return self._synthesizer.self_instruct(request.completions, request.seed)
+        if request.source == "topic_guided":
+            hints = [Hint(hint.question_type, hint.topic) for hint in request.hints]
+            if not hints or not all(hint.question_type and hint.topic for hint in hints):
+                raise ConfigError(
+                    f"source topic_guided: got {len(hints)} hints; expected at least one, each "
+                    "with a question_type and a topic"
+                )
+            return self._synthesizer.topic_guided(hints, request.seed)
+        raise ConfigError(
+            f"source: {request.source!r} is unknown; expected self_instruct or topic_guided"
+        )
+
+
+async def registration(
+    engine: Engine,
+    settings: PromptSynthesizerSettings,
+    task_seeds: Path | None = None,
+    topic_seeds: Path | None = None,
+) -> ServiceRegistration:
+    """The service over `engine`, ready for run_server.
+
+    An engine that is down does not stop it: the service becomes ready once its check passes.
+
+    Raises:
+        ConfigError: the wording cannot be used, or prompts do not fit the engine's context.
+        DataError: a seed file cannot be used.
+    """
+    synthesizer = Synthesizer(
+        engine, settings, load_task_seeds(task_seeds), load_topic_seeds(topic_seeds)
+    )
+
+    async def check() -> None:
+        info = await engine.info()
+        if not synthesizer.model_id:
+            await check_limits(engine, info, synthesizer)
+            synthesizer.model_id = info.model_id
+
+    try:
+        await check()
+    except EngineError as error:
+        if not _is_passing(error):
+            raise
+    servicer = PromptSynthesizerServicer(synthesizer)
+    return ServiceRegistration(
+        FULL_NAME,
+        lambda server: stubs.add_PromptSynthesizerServiceServicer_to_server(servicer, server),
+        check,
+    )
+
+
+def _is_passing(error: EngineError) -> bool:
+    return error.grpc_status in ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")

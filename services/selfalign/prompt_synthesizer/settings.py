@@ -1,0 +1,95 @@
+"""Settings of the prompt-synthesizer. The defaults are the paper's (appendix D.2)."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from selfalign.inference.engine import SamplingParams
+
+PAPER_SAMPLING = SamplingParams(max_new_tokens=384, temperature=1.0, top_p=0.98)
+
+# Things that a text model cannot see, hear or make (the published list).
+BLACKLIST = (
+    "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps",
+    "draw", "plot", "go to", "video", "audio", "music", "flowchart", "diagram",
+)  # fmt: skip
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FilterSettings(Section):
+    """Which instructions are turned down on the spot; each check can be switched off."""
+
+    min_words: PositiveInt = 4
+    max_words: PositiveInt | None = 150
+    """None sets no limit."""
+    blacklist: tuple[str, ...] = BLACKLIST
+    """Whole words or phrases, in any case, in the instruction or its input."""
+    bad_first_character: bool = True
+    """The instruction begins with punctuation."""
+    non_ascii_start: bool = True
+    """The instruction begins with a character outside ASCII."""
+    echo: bool = True
+    """The instruction repeats an example of its prompt, or the markers of the layout."""
+
+
+class TopicSettings(Section):
+    """Brainstorming topics for one question type."""
+
+    sampling: SamplingParams = PAPER_SAMPLING
+    examples: PositiveInt = 5
+    """Known topics shown in a prompt; a single one while fewer than twice as many are known."""
+    listed: PositiveInt = 10
+    """Topics that the prompt asks for."""
+    max_lines: PositiveInt = 20
+    """Lines of a completion that are read."""
+    max_words: PositiveInt = 3
+    lookahead: PositiveInt = 4
+    """Completions of one type under way at once: a prompt shows what was known that many before."""
+
+
+class SelfInstructSettings(Section):
+    """Instructions after the example of the task seeds."""
+
+    sampling: SamplingParams = PAPER_SAMPLING
+    seeds_per_prompt: PositiveInt = 5
+    listed: PositiveInt = 20
+    """Tasks that the prompt announces."""
+    filters: FilterSettings = FilterSettings()
+
+
+class TopicGuidedSettings(Section):
+    """Instructions for given question types and topics."""
+
+    sampling: SamplingParams = PAPER_SAMPLING
+    layout: Literal["list", "line"] = "list"
+    """`list` (paper): the model writes whole lines, for `new_hints` hints in one completion.
+    `line`: one hint a completion, its line given up to "instruction:", stop at the newline; for
+    models too small to copy hints."""
+    seed_hints: PositiveInt = 5
+    new_hints: PositiveInt = 5
+    """Hints in one completion; `line` always takes one."""
+    filters: FilterSettings = FilterSettings(
+        min_words=1, max_words=None, blacklist=(), bad_first_character=False, non_ascii_start=False
+    )
+
+
+class PromptSynthesizerSettings(Section):
+    """All of stage 1."""
+
+    topics: TopicSettings = TopicSettings()
+    self_instruct: SelfInstructSettings = SelfInstructSettings()
+    topic_guided: TopicGuidedSettings = TopicGuidedSettings()
+    wording: Path | None = None
+    """Your own prompts.yaml; the built-in one by default."""
+    max_in_flight: PositiveInt = 64
+    """Completions under way at once in one service, all streams together."""
+    deadline_s: Annotated[float, Field(gt=0.0)] = 600.0
+    """For one completion, waiting for room included."""

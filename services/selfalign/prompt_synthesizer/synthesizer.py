@@ -1,0 +1,206 @@
+"""Stage 1 over an engine: topics, self-instruct and topic-guided instructions, a row each.
+
+Every completion is asked for once, with a seed derived from (seed, source, number). Rows come in
+the order of the completions, whatever order the engine answers in. A completion's tokens and
+latency stand on the first of its rows only, so that sums over a table are right.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from selfalign.inference.engine import Completion, Engine, SamplingParams
+from selfalign.prompt_synthesizer.candidate_rows import (
+    hint_rows,
+    instruction_rows,
+    judge_instruction,
+    judge_topic,
+    topic_rows,
+)
+from selfalign.prompt_synthesizer.candidates import Candidate
+from selfalign.prompt_synthesizer.requests import Answer, Asker, Request, in_order
+from selfalign.prompt_synthesizer.seeds import TaskSeed, TopicSeed
+from selfalign.prompt_synthesizer.self_instruct import (
+    draw_seeds,
+    parse_self_instruct,
+    render_self_instruct,
+)
+from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
+from selfalign.prompt_synthesizer.topic_guided import (
+    Hint,
+    draw_topic_seeds,
+    parse_line,
+    parse_list,
+    render_topic_guided,
+)
+from selfalign.prompt_synthesizer.topics import parse_topics, render_topics, shown_topics
+from selfalign.prompt_synthesizer.wording import load_wording
+from selfalign.storage.rows import Row, RowStatus, derive_seed
+
+
+class Synthesizer:
+    """The logic of the service. Safe for many streams at once on one event loop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: PromptSynthesizerSettings,
+        task_seeds: Sequence[TaskSeed],
+        topic_seeds: Sequence[TopicSeed],
+        *,
+        model_id: str = "",
+    ) -> None:
+        self._settings = settings
+        self._task_seeds = tuple(task_seeds)
+        self._topic_seeds = tuple(topic_seeds)
+        self._wording = load_wording(settings.wording)
+        self._asker = Asker(engine, settings.max_in_flight, settings.deadline_s)
+        # Twice the room, so that one slow completion at the head does not idle the engine.
+        self._window = 2 * settings.max_in_flight
+        self.model_id = model_id
+        """Written into every row; may be set once the engine has told."""
+
+    async def brainstorm(
+        self,
+        question_type: str,
+        known_topics: Sequence[str],
+        quota: int,
+        seed: int,
+        max_completions: int,
+    ) -> AsyncGenerator[Row, None]:
+        """Topics of one type until `quota` new ones are accepted or `max_completions` are used.
+
+        A prompt shows topics known `lookahead` completions before it: completions overlap, yet
+        what a prompt shows does not depend on which of them comes first.
+        """
+        settings = self._settings.topics
+        known = list(dict.fromkeys(known_topics))
+        taken = {topic.casefold() for topic in known}
+        wanted = quota
+
+        def make(number: int) -> Request | None:
+            if number >= max_completions or wanted <= 0:
+                return None
+            own = derive_seed(seed, "topics", question_type, number)
+            shown = shown_topics(known, settings, own)
+            prompt = render_topics(self._wording, question_type, shown, settings)
+            return Request(prompt, settings.sampling, own)
+
+        answers = in_order(make, self._asker.ask, settings.lookahead)
+        async with aclosing(answers):
+            async for number, asked, answer in answers:
+                candidates: list[Candidate] = []
+                if isinstance(answer, Completion):
+                    candidates = parse_topics(answer.text, cut=_cut(answer), settings=settings)
+                scope = ("topics", question_type, number)
+                for row in topic_rows(scope, question_type, asked, answer, candidates):
+                    judged = judge_topic(row, taken, wanted)
+                    if judged.status is RowStatus.ACCEPTED:
+                        wanted -= 1
+                        taken.add(judged.topic.casefold())
+                        known.append(judged.topic)
+                    yield replace(judged, model_id=self.model_id)
+                if wanted <= 0:
+                    return
+
+    async def self_instruct(self, completions: int, seed: int) -> AsyncGenerator[Row, None]:
+        """Every candidate of `completions` completions, judged by the local filters."""
+        settings = self._settings.self_instruct
+
+        def make(number: int) -> Request | None:
+            return self.self_instruct_request(seed, number) if number < completions else None
+
+        answers = in_order(make, self._asker.ask, self._window)
+        async with aclosing(answers):
+            async for number, asked, answer in answers:
+                candidates: list[Candidate] = []
+                if isinstance(answer, Completion):
+                    shown = len(asked.examples)
+                    candidates = parse_self_instruct(answer.text, shown=shown, cut=_cut(answer))
+                scope = ("prompts", "self_instruct", seed, number)
+                for row in instruction_rows(scope, asked, answer, candidates):
+                    judged = judge_instruction(row, settings.filters, asked.examples)
+                    yield replace(judged, model_id=self.model_id)
+
+    async def topic_guided(self, hints: Sequence[Hint], seed: int) -> AsyncGenerator[Row, None]:
+        """Exactly one row for each hint, in their order."""
+        settings = self._settings.topic_guided
+        size = 1 if settings.layout == "line" else settings.new_hints
+
+        def make(number: int) -> Request | None:
+            chosen = tuple(hints[number * size : (number + 1) * size])
+            return self.topic_guided_request(chosen, seed, number) if chosen else None
+
+        answers = in_order(make, self._asker.ask, self._window)
+        async with aclosing(answers):
+            async for number, asked, answer in answers:
+                candidates = self._parse_guided(asked, answer)
+                scope = ("prompts", "topic_guided", seed, number)
+                for row in hint_rows(scope, asked, answer, candidates):
+                    judged = judge_instruction(row, settings.filters, asked.examples)
+                    yield replace(judged, model_id=self.model_id)
+
+    def longest_requests(self) -> list[tuple[str, Request]]:
+        """(settings section, its longest request, nearly): for the check of the engine's limits."""
+        tasks = sorted(self._task_seeds, key=lambda task: -len(task.instruction + task.input))
+        topics = sorted(self._topic_seeds, key=lambda seed: -len(seed.instruction))
+        guided = self._settings.topic_guided
+        own = self._settings.self_instruct
+        hints = [Hint(seed.question_type, seed.topic) for seed in topics[: guided.new_hints]]
+        return [
+            (
+                "self_instruct",
+                Request(
+                    render_self_instruct(self._wording, tasks[: own.seeds_per_prompt], own.listed),
+                    own.sampling,
+                    0,
+                ),
+            ),
+            (
+                "topic_guided",
+                Request(
+                    render_topic_guided(
+                        self._wording, topics[: guided.seed_hints], hints, lead=True
+                    ),
+                    guided.sampling,
+                    0,
+                ),
+            ),
+        ]
+
+    def self_instruct_request(self, seed: int, number: int) -> Request:
+        """What is asked for the self-instruct completion `number`."""
+        settings = self._settings.self_instruct
+        own = derive_seed(seed, "self_instruct", number)
+        shown = draw_seeds(self._task_seeds, settings.seeds_per_prompt, own)
+        prompt = render_self_instruct(self._wording, shown, settings.listed)
+        return Request(prompt, settings.sampling, own, tuple(task.instruction for task in shown))
+
+    def topic_guided_request(self, hints: Sequence[Hint], seed: int, number: int) -> Request:
+        """What is asked for the topic-guided completion `number`, about `hints`."""
+        settings = self._settings.topic_guided
+        line = settings.layout == "line"
+        own = derive_seed(seed, "topic_guided", number)
+        shown = draw_topic_seeds(self._topic_seeds, settings.seed_hints, own)
+        prompt = render_topic_guided(self._wording, shown, hints, lead=line)
+        sampling = _stopping_at_newline(settings.sampling) if line else settings.sampling
+        examples = tuple(topic.instruction for topic in shown)
+        return Request(prompt, sampling, own, examples, tuple(hints))
+
+    def _parse_guided(self, asked: Request, answer: Answer) -> list[Candidate]:
+        if not isinstance(answer, Completion):
+            return []
+        if self._settings.topic_guided.layout == "line":
+            return [parse_line(answer.text, cut=_cut(answer))]
+        shown = len(asked.examples)
+        return parse_list(answer.text, shown=shown, hints=asked.hints, cut=_cut(answer))
+
+
+def _cut(completion: Completion) -> bool:
+    return completion.finish_reason == "length"
+
+
+def _stopping_at_newline(sampling: SamplingParams) -> SamplingParams:
+    if "\n" in sampling.stop:
+        return sampling
+    return sampling.model_copy(update={"stop": (*sampling.stop, "\n")})

@@ -1,0 +1,63 @@
+"""The wording of the meta prompts, from prompts.yaml or a file of yours."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import ClassVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from selfalign.errors import ConfigError
+
+
+class Wording(BaseModel):
+    """Texts with named places in braces; nothing else in braces is touched."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    places: ClassVar[dict[str, tuple[str, ...]]] = {
+        "self_instruct": (),
+        "topics": ("{question_type}",),
+        "topic_guided": ("{hints}", "{instructions}"),
+    }
+    """What each text must contain; {count} is optional."""
+
+    self_instruct: str
+    topics: str
+    topic_guided: str
+
+    @model_validator(mode="after")
+    def _has_its_places(self) -> "Wording":
+        for name, places in self.places.items():
+            for place in places:
+                if place not in getattr(self, name):
+                    raise ValueError(f"{name}: the text lacks {place}")
+        return self
+
+
+def fill(text: str, **values: str) -> str:
+    """`text` with {name} replaced by each value; braces inside the values stay as they are."""
+    places = "|".join(map(re.escape, values))
+    return re.sub(rf"\{{({places})\}}", lambda place: values[place.group(1)], text)
+
+
+def load_wording(path: Path | None = None) -> Wording:
+    """The wording in `path`, or the built-in one.
+
+    Raises:
+        ConfigError: the file is missing, not UTF-8 or YAML, or lacks a text or a place in it.
+    """
+    try:
+        text = path.read_text("utf-8") if path else _built_in()
+        return Wording.model_validate(yaml.safe_load(text))
+    except OSError as error:
+        raise ConfigError(f"wording: cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"wording: {path} is not UTF-8 at byte {error.start}") from error
+    except (yaml.YAMLError, ValidationError) as error:
+        raise ConfigError(f"wording: {path} cannot be used: {error}") from error
+
+
+def _built_in() -> str:
+    return files("selfalign.prompt_synthesizer").joinpath("prompts.yaml").read_text("utf-8")
