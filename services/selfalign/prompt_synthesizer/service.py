@@ -117,11 +117,9 @@ async def registration(
         if not _is_passing(error):
             raise
     servicer = PromptSynthesizerServicer(synthesizer)
-    return ServiceRegistration(
-        FULL_NAME,
-        lambda server: stubs.add_PromptSynthesizerServiceServicer_to_server(servicer, server),
-        check,
-    )
+    # The generated stubs have no types of their own.
+    add: Any = stubs.add_PromptSynthesizerServiceServicer_to_server
+    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), check)
 
 
 def _is_passing(error: EngineError) -> bool:
