@@ -1,0 +1,1 @@
+"""Constitutions: principles, exemplars and wording; rendering, parsing, linting, importing."""
