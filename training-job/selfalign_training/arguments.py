@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset as Table
-from transformers.utils import is_flash_attn_2_available
-from trl import SFTConfig, pack_dataset
+from transformers.utils.import_utils import is_flash_attn_2_available
+from trl.data_utils import pack_dataset
+from trl.trainer.sft_config import SFTConfig
 
 from selfalign.errors import ConfigError
 from selfalign_training.batches import BatchPlan

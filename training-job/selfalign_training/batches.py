@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfalign.errors import ConfigError
-from selfalign.storage.rows import derive_seed
 
 # Lengths are sorted inside windows of so many optimizer steps: little padding, still shuffled.
 WINDOW_STEPS = 50
@@ -68,7 +67,7 @@ def epoch_order(lengths: Sequence[int], plan: BatchPlan, seed: int, epoch: int) 
     """
     if len(lengths) % plan.global_batch_size:
         raise ValueError(f"{len(lengths)} sequences do not fill steps of {plan.global_batch_size}")
-    rng = random.Random(derive_seed(seed, "order", epoch))
+    rng = random.Random(f"order/{seed}/{epoch}")
     indices = list(range(len(lengths)))
     rng.shuffle(indices)
     window = WINDOW_STEPS * plan.global_batch_size

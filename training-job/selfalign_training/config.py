@@ -55,7 +55,7 @@ class LoraConfig(Section):
     """Low-rank adaptation; the defaults are the paper's."""
 
     r: int = Field(default=16, ge=1, le=1024)
-    alpha: float = Field(default=16, gt=0)
+    alpha: int = Field(default=16, ge=1)
     dropout: float = Field(default=0.05, ge=0, lt=1)
     targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1)] = (
         "q_proj",

@@ -73,7 +73,7 @@ class _Deltas:
             return weight
         self.unused.discard(name)
         update = halves["lora_B"].float() @ halves["lora_A"].float()
-        return weight.float() + self._scale * update
+        return torch.add(weight.float(), update, alpha=self._scale)
 
 
 def _copy_rest(base: Path, target: Path, dtype: torch.dtype, total: int) -> None:

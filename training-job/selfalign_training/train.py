@@ -1,5 +1,6 @@
 """One training job from start to end: data, model, training, export."""
 
+import os
 import shutil
 import time
 from enum import Enum, auto
@@ -58,6 +59,7 @@ def run_job(config: TrainingConfig) -> Outcome:
         store.check_writable()
     sources = read_sources(open_store(config.data.store), config.data.stage_prefix)
 
+    choose_accelerator()
     from selfalign_training.model import check_context, load_tokenizer
 
     check_context(config)
@@ -88,6 +90,14 @@ def run_job(config: TrainingConfig) -> Outcome:
         }
         publish_job(config, store, job, details, started)
     return Outcome.DONE
+
+
+def choose_accelerator() -> None:
+    """Tells DeepSpeed, before it is imported, what it would otherwise guess with a warning."""
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
 def job_key(config: TrainingConfig, dataset: Dataset) -> str:

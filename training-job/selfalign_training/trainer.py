@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from trl import SFTTrainer
+from trl.trainer.sft_trainer import SFTTrainer
 
 from selfalign.errors import StageError
 from selfalign_training.batches import BatchPlan, epoch_order
@@ -40,7 +40,7 @@ class EpochSampler(Sampler[int]):
         return iter(epoch_order(self._lengths, self._plan, self._seed, self._epoch))
 
 
-class EngravingTrainer(SFTTrainer):  # type: ignore[misc]
+class EngravingTrainer(SFTTrainer):
     """SFTTrainer on sequences that are tokenized and filled up already."""
 
     def __init__(self, *, sampler: EpochSampler, **options: Any) -> None:  # noqa: ANN401
@@ -54,7 +54,7 @@ class EngravingTrainer(SFTTrainer):  # type: ignore[misc]
         """None: the manifest tells what there is to know."""
 
 
-class ProgressCallback(TrainerCallback):  # type: ignore[misc]
+class ProgressCallback(TrainerCallback):
     """Rank 0 tells each logged step."""
 
     def __init__(self, log: MetricsLog, gauges: PrometheusGauges | None) -> None:
@@ -98,7 +98,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         tell("step", **record)
 
 
-class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
+class CheckpointCallback(TrainerCallback):
     """Marks a checkpoint as complete once every rank has written its share."""
 
     def __init__(self, job: Path, keep_last: int) -> None:
@@ -116,7 +116,7 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
             prune(self._job, self._keep_last)
 
 
-class TerminationCallback(TrainerCallback):  # type: ignore[misc]
+class TerminationCallback(TrainerCallback):
     """SIGTERM on any rank: all save a checkpoint after the step in hand, and stop."""
 
     def __init__(self) -> None:
