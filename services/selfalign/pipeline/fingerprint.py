@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from selfalign.constitution.lint import digest
 from selfalign.constitution.load import load_constitution
-from selfalign.errors import FingerprintMismatch, ModelError
+from selfalign.errors import ConfigError, FingerprintMismatch, ModelError
 from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.run import Run, StageName, differences, method_settings
 from selfalign.storage.manifest import Manifest
@@ -15,8 +16,8 @@ from selfalign.storage.rows import SCHEMA_VERSION
 
 # What each stage reads: settings by name, and the stages before it.
 SETTINGS: dict[StageName, tuple[str, ...]] = {
-    "topics": ("topics", "synthesizer", "topic_seeds"),
-    "prompts": ("prompts", "synthesizer", "task_seeds", "topic_seeds"),
+    "topics": ("topics", "synthesizer"),
+    "prompts": ("prompts", "synthesizer"),
     "align": ("align", "rows"),
     "engrave": ("engrave",),
     "refine": ("refine", "rows"),
@@ -32,7 +33,16 @@ UPSTREAM: dict[StageName, tuple[StageName, ...]] = {
     "distill": ("refine",),
     "evaluate": ("prompts", "align", "engrave", "refine", "distill"),
 }
-FILES = ("constitution", "task_seeds", "topic_seeds")
+# Texts that a stage reads beside its settings, as dotted settings that name a file.
+FILES: dict[StageName, tuple[str, ...]] = {
+    "topics": ("topic_seeds", "synthesizer.wording"),
+    "prompts": ("task_seeds", "topic_seeds", "synthesizer.wording"),
+    "align": ("constitution",),
+    "engrave": ("constitution",),
+    "refine": ("constitution",),
+    "distill": ("constitution",),
+    "evaluate": ("constitution", "evaluate.hhh_file", "evaluate.truthfulqa_file"),
+}
 
 
 def stage_fingerprint(run: Run, stage: StageName) -> dict[str, Any]:
@@ -52,7 +62,7 @@ def stage_fingerprint(run: Run, stage: StageName) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "seed": run.config.seed,
         "settings": {name: settings[name] for name in SETTINGS[stage]},
-        "files": {name: file_digest(run.config, name) for name in FILES},
+        "files": {name: file_digest(run.config, name) for name in FILES[stage]},
         "model": model_digest(run.config.model.base),
         "upstream": upstream,
     }
@@ -90,8 +100,13 @@ def file_digest(config: RunConfig, name: str) -> str:
     """Digest of a text that the run reads; "builtin" where the run names no file."""
     if name == "constitution":
         return digest(load_constitution(config.constitution))
-    path: Path | None = getattr(config, name)
-    return "builtin" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    path = reduce(getattr, name.split("."), config)
+    if path is None:
+        return "builtin"
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ConfigError(f"{name}: {path} cannot be read: {error.strerror}") from error
 
 
 def model_digest(base: str) -> str:

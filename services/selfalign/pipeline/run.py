@@ -27,7 +27,17 @@ TRAINING_STAGES: tuple[StageName, ...] = ("engrave", "distill")
 OPERATIONAL = {
     "store": True,
     "executor": True,
-    "engine": {"url", "max_concurrency", "request_timeout_s", "token_env"},
+    "engine": {
+        "url",
+        "tls_ca",
+        "token_env",
+        "max_concurrency",
+        "request_timeout_s",
+        "connect_timeout_s",
+        "retry_attempts",
+        "retry_base_s",
+        "retry_max_s",
+    },
 }
 
 
