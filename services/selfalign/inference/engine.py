@@ -58,7 +58,8 @@ class Engine(Protocol):
 
         The text is cut at the first stop sequence, also where the engine matches stop sequences
         only at token borders. Waits for room, retries connection errors, 429 and 5xx with backoff
-        and jitter inside `deadline_s` seconds; cancelling the call ends the engine's work.
+        and jitter inside `deadline_s` seconds, which count from when there is room; cancelling the
+        call ends the engine's work.
 
         Raises:
             EngineRejected: the request itself is wrong or too long.
@@ -87,6 +88,7 @@ class Engine(Protocol):
 
         Raises:
             EngineUnavailable: it is down.
+            ModelError: the adapter that the client should use is not loaded.
         """
         ...
 

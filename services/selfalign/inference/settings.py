@@ -1,0 +1,53 @@
+"""Settings of an engine client."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+EngineKind = Literal["tgi", "openai"]
+
+
+class EngineSettings(BaseModel):
+    """Which engine to use and how hard to push it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: EngineKind = "tgi"
+    """tgi: text-generation-inference or our model-server; openai: any server with
+    /v1/completions (vLLM, SGLang, llama.cpp)."""
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")] | None = None
+    """http://host:port; `/v1` at the end is optional for kind openai."""
+    model: str | None = None
+    """The model's name in requests (kind openai, where it is needed)."""
+    adapter_id: str | None = None
+    """A LoRA adapter that TGI has loaded (kind tgi). The first info() makes sure that it is there,
+    since TGI answers an unknown one with the base model."""
+    token_env: str | None = None
+    """Environment variable that holds the bearer token; none without it."""
+    tls_ca: Path | None = None
+    """CA bundle for https, where the system's does not do."""
+    max_concurrency: Annotated[int, Field(ge=1, le=4096)] = 128
+    """Requests in the engine at once, at most; 429s and latency lower it for a while."""
+    request_timeout_s: Annotated[float, Field(gt=0)] = 900.0
+    """Limit of one attempt, inside the deadline of the call."""
+    connect_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    retry_attempts: Annotated[int, Field(ge=0, le=50)] = 8
+    """Retries of one call when the engine is unreachable or fails; being full (429) does not
+    count."""
+    retry_base_s: Annotated[float, Field(gt=0)] = 0.25
+    retry_max_s: Annotated[float, Field(gt=0)] = 15.0
+    """The n-th retry waits a random time below min(retry_max_s, retry_base_s * 2^n)."""
+    max_stop_sequences: Annotated[int, Field(ge=1)] = 4
+    """More are not sent but applied to the text (TGI: --max-stop-sequences)."""
+    top_logprobs: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Most likely tokens asked for by next_token_logprobs. 5 is the default limit of TGI
+    (--max-top-n-tokens) and of OpenAI's API; raise it with the engine's."""
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.kind == "openai" and self.url is not None and not self.model:
+            raise ValueError("model is not set; kind openai needs the name that the server lists")
+        if self.kind == "openai" and self.adapter_id is not None:
+            raise ValueError("adapter_id is of kind tgi; with kind openai name it as model")
+        return self
