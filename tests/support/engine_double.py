@@ -84,6 +84,7 @@ class EngineDouble:
     )
     requests: list[dict[str, Any]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    authorizations: list[str | None] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
     dropped: int = 0
@@ -137,6 +138,7 @@ class EngineDouble:
     ) -> web.StreamResponse:
         self.requests.append(body)
         self.times.append(time.monotonic())
+        self.authorizations.append(request.headers.get("authorization"))
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
             return web.Response(status=401)
         if self.running >= self.max_concurrent:
@@ -324,10 +326,12 @@ async def serving(
     double: EngineDouble, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
     """Serves the double on this event loop; yields its URL."""
-    runner = web.AppRunner(double.app(), handler_cancellation=True, access_log=None)
+    runner = web.AppRunner(
+        double.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+    )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, shutdown_timeout=0.1, backlog=2048)
+        site = web.TCPSite(runner, host, port, backlog=2048)
         await site.start()
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:

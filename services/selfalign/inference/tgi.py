@@ -93,7 +93,7 @@ class TgiEngine:
         }
         output = await self._calls.run(lambda: self._post(prompt, options), deadline_s)
         top = output.details.top_tokens or [[]]
-        likely = {token.text: float(token.logprob) for token in top[0]}
+        likely = {token["text"]: float(token["logprob"]) for token in top[0]}
         return [matching_logprob(candidate, likely) for candidate in candidates]
 
     async def count_tokens(self, text: str) -> int | None:
