@@ -1,0 +1,1 @@
+"""What principle-engine and refiner share: named filters, the loop detector, the retry loop."""

@@ -1,0 +1,107 @@
+"""One row for one prompt: tries with new seeds until a try is accepted."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from selfalign.errors import DataError, EngineError, PromptTooLong
+from selfalign.filters.checks import Finding
+from selfalign.storage.rows import PromptItem, Row, RowStatus, derive_seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try: what the engine wrote, its parts, and the filters' verdict."""
+
+    completion: str
+    answer: str
+    complete: bool
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    latency_ms: float
+    thoughts: str = ""
+    rules: tuple[int, ...] = ()
+    finding: Finding | None = None
+    """None if the try is accepted."""
+    notes: tuple[str, ...] = ()
+    """Remarks for `evidence` that reject nothing."""
+
+
+async def attempt_row(
+    item: PromptItem, retries: int, attempt: Callable[[int], Awaitable[Attempt]]
+) -> Row:
+    """Calls `attempt(seed)` until it is accepted, at most 1 + `retries` times.
+
+    Tokens and latency are summed over all tries; texts and seed are those of the last. An error of
+    the engine, or a prompt that it cannot take, gives a failed row.
+    """
+    if not item.instruction.strip():
+        return _failed(item, item.seed, DataError("instruction: is empty; expected a text"))
+    tries: list[Attempt] = []
+    seed = item.seed
+    for number in range(1 + retries):
+        seed = item.seed if number == 0 else derive_seed(item.seed, "retry", number)
+        try:
+            tries.append(await attempt(seed))
+        except (EngineError, PromptTooLong) as error:
+            return _failed(item, seed, error)
+        if tries[-1].finding is None:
+            break
+    return _row(item, seed, tries)
+
+
+def _failed(item: PromptItem, seed: int, error: Exception) -> Row:
+    return Row(
+        row_id=item.prompt_id,
+        prompt_id=item.prompt_id,
+        status=RowStatus.FAILED,
+        reason=type(error).__name__,
+        evidence=str(error),
+        source=item.source,
+        question_type=item.question_type,
+        topic=item.topic,
+        instruction=item.instruction,
+        input=item.input,
+        attempt=item.attempt,
+        seed=seed,
+    )
+
+
+def _row(item: PromptItem, seed: int, tries: list[Attempt]) -> Row:
+    last = tries[-1]
+    return Row(
+        row_id=item.prompt_id,
+        prompt_id=item.prompt_id,
+        status=RowStatus.REJECTED if last.finding else RowStatus.ACCEPTED,
+        reason=last.finding.reason if last.finding else "",
+        evidence=_evidence(tries),
+        source=item.source,
+        question_type=item.question_type,
+        topic=item.topic,
+        instruction=item.instruction,
+        input=item.input,
+        completion=last.completion,
+        thoughts=last.thoughts,
+        rules=last.rules,
+        answer=last.answer,
+        complete=last.complete,
+        attempt=item.attempt,
+        seed=seed,
+        finish_reason=last.finish_reason,
+        prompt_tokens=sum(one.prompt_tokens for one in tries),
+        completion_tokens=sum(one.completion_tokens for one in tries),
+        latency_ms=sum(one.latency_ms for one in tries),
+    )
+
+
+def _evidence(tries: list[Attempt]) -> str:
+    """The last try's finding and notes; with several tries, every try's finding."""
+    last = tries[-1]
+    parts = [last.finding.evidence] if last.finding else []
+    if len(tries) > 1:
+        parts = [
+            f"try {number}: {one.finding.reason}: {one.finding.evidence}"
+            for number, one in enumerate(tries, start=1)
+            if one.finding
+        ]
+    return "; ".join((*parts, *last.notes))

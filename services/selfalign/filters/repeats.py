@@ -1,0 +1,116 @@
+"""Degenerate repetition: loops are cut, legitimate repeats are left alone.
+
+The published filter cuts at the first repeated clause, and with it refrains, lists and code. Here a
+loop is a block of words that comes again at once, several times over; list items, numbers and code
+never count.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from selfalign.filters.words import ngrams, words
+
+# Lines that may repeat: list items, table rows, indented or fenced code, statements.
+_LIST_ITEM = re.compile(r"\s*(?:[-*+•|>]|\(?\w{1,3}[.)])(?:\s|$)")
+_CODE_LINE = re.compile(r"(?: {4}|\t)|.*(?:[;{}\\]|\w\(.*\):?|[^\w\s]=.*|\w\s?=\s?\S.*)\s*$")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
+_TOKEN = re.compile(r"\S+")
+_GRAM = 4
+
+
+class LoopSettings(BaseModel):
+    """When a repeated block of words counts as a loop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    min_repeats: Annotated[int, Field(ge=2)] = 3
+    """Times that a short block must stand in a row."""
+    min_words: Annotated[int, Field(ge=4)] = 12
+    """Words that all repeats of a short block must have together."""
+    long_block: Annotated[int, Field(ge=8)] = 20
+    """Words from which on a block is a loop if it comes twice in a row."""
+
+
+def cut_loops(text: str, settings: LoopSettings) -> str:
+    """The text up to the end of a loop's first round, or the whole text where there is none."""
+    if not settings.enabled:
+        return text
+    places = list(_TOKEN.finditer(text))
+    tokens = [place[0].lower() for place in places]
+    for start, period in _candidates(tokens):
+        matched = start
+        while matched + period < len(tokens) and tokens[matched] == tokens[matched + period]:
+            matched += 1
+        length = matched + period - start
+        if _is_loop(length, period, settings):
+            begin, end = places[start].start(), places[start + period - 1].end()
+            loop = text[begin : places[start + length - 1].end()]
+            if any(map(str.isalpha, loop)) and not _exempt(text, begin, begin + len(loop)):
+                return text[:end].rstrip()
+    return text
+
+
+def distinct_share(text: str, n: int = _GRAM) -> float:
+    """Share of distinct n-grams of words; 1 where the text is shorter than one."""
+    grams = ngrams(words(text), n)
+    return len(set(grams)) / len(grams) if grams else 1.0
+
+
+def without_code(text: str) -> str:
+    """The text without its fenced blocks."""
+    kept: list[str] = []
+    fenced = False
+    for line in text.splitlines():
+        if _FENCE.match(line):
+            fenced = not fenced
+        elif not fenced:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _candidates(tokens: list[str]) -> list[tuple[int, int]]:
+    """(start, period) of every block that may repeat at once, the earliest first.
+
+    A loop as long as `min_words` repeats some 4 words at the distance of its period, so all other
+    distances need no look.
+    """
+    grams = ngrams(tokens, _GRAM)
+    if len(set(grams)) == len(grams):
+        return []
+    last: dict[tuple[str, ...], int] = {}
+    found: list[tuple[int, int]] = []
+    for place, gram in enumerate(grams):
+        before = last.get(gram)
+        if before is not None:
+            period = place - before
+            # Inside a run of one period only its first place needs a look.
+            if not found or found[-1][1] != period or tokens[before - 1] != tokens[place - 1]:
+                found.append((before, period))
+        last[gram] = place
+    return sorted(found)
+
+
+def _is_loop(length: int, period: int, settings: LoopSettings) -> bool:
+    if period >= settings.long_block and length >= 2 * period:
+        return True
+    return length >= max(settings.min_repeats * period, settings.min_words)
+
+
+def _exempt(text: str, begin: int, end: int) -> bool:
+    """Whether text[begin:end] lies in code, or holds list items or lines of code."""
+    fences = sum(1 for line in text[:begin].splitlines() if _FENCE.match(line))
+    if fences % 2:
+        return True
+    first = text.rfind("\n", 0, begin) + 1
+    last = text.find("\n", end)
+    lines = [
+        line for line in text[first : last if last >= 0 else None].splitlines() if line.strip()
+    ]
+    return any(_FENCE.match(line) or _LIST_ITEM.match(line) or _is_code(line) for line in lines)
+
+
+def _is_code(line: str) -> bool:
+    return bool(_CODE_LINE.match(line))

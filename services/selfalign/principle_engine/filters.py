@@ -1,0 +1,152 @@
+"""The filters that need the constitution; the others are in selfalign.filters."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from selfalign.constitution.model import Constitution
+from selfalign.constitution.parse import CitedRule, ParsedCompletion
+from selfalign.constitution.render import join_input
+from selfalign.filters import checks
+from selfalign.filters.checks import Finding, excerpt
+from selfalign.filters.words import Gram, ngrams, overlap, words
+from selfalign.principle_engine.settings import AlignFilters, OverlapSettings
+from selfalign.storage.rows import PromptItem
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An answer about to be judged."""
+
+    item: PromptItem
+    thoughts: str
+    answer: str
+    complete: bool
+
+
+class AlignFilter:
+    """All filters of stage 2 for one constitution."""
+
+    def __init__(self, c: Constitution, settings: AlignFilters) -> None:
+        self._c = c
+        self._settings = settings
+        w = c.wording
+        self._headers = (w.user_header, w.thoughts_header, w.answer_header, w.auto_reply_header)
+        self._exemplars = exemplar_grams(c, settings.exemplar_overlap.ngram)
+        self._exemplar_answers = frozenset(tuple(words(turn.answer)) for _, turn in c.turns())
+        self._citations = tuple(f"{p.id} ({p.name})" for p in c.principles)
+
+    def form(self, parsed: ParsedCompletion) -> Finding | None:
+        """The first objection to a completion's form, or None."""
+        return checks.first_finding(self._form(parsed))
+
+    def answer(self, candidate: Candidate) -> Finding | None:
+        """The first objection to the answer, or None."""
+        return checks.first_finding(self._answer(candidate))
+
+    def _form(self, parsed: ParsedCompletion) -> Iterator[Finding | None]:
+        if self._settings.require_opening:
+            yield opening_missing(parsed, self._c.wording.opening)
+        yield answer_missing(parsed, self._c.wording.answer_header)
+        if self._settings.require_rule_agreement:
+            yield rules_disagree(parsed.rules, self._c)
+
+    def _answer(self, one: Candidate) -> Iterator[Finding | None]:
+        s, item = self._settings, one.item
+        yield checks.empty(one.answer)
+        yield checks.truncated(one.complete, s.truncated, one.answer)
+        if s.turn_markers:
+            yield checks.holds_marker(one.answer, self._headers, "turn_marker")
+        tokens = words(one.answer)
+        asked = words(join_input(item.instruction, item.input))
+        if s.exemplar_overlap.enabled:
+            yield self._exemplar_leak(tokens, asked)
+        if s.thoughts_overlap.enabled:
+            yield self._restates_thoughts(one, tokens, asked)
+        if s.refusals == "reject":
+            yield checks.begins_with(one.answer, s.refusal_openings, "refusal")
+        if s.prompt_copy_share < 1:
+            yield checks.prompt_copied(
+                one.answer, item.instruction, item.input, s.prompt_copy_share
+            )
+        if s.min_distinct:
+            yield checks.repetitive(one.answer, s.min_distinct)
+        if one.complete:
+            yield checks.too_short(one.answer, s.min_chars)
+
+    def _exemplar_leak(self, tokens: list[str], asked: list[str]) -> Finding | None:
+        """`exemplar_leak`: the answer repeats an exemplar; the user's own words do not count."""
+        s = self._settings.exemplar_overlap
+        if tuple(tokens) in self._exemplar_answers:
+            return Finding("exemplar_leak", f"is an exemplar's answer: {' '.join(tokens[:20])}")
+        return leak(tokens, self._exemplars, asked, s, "exemplar_leak")
+
+    def _restates_thoughts(
+        self, one: Candidate, tokens: list[str], asked: list[str]
+    ) -> Finding | None:
+        """`thoughts_restated`: the answer is about the user and the rules, not about the matter."""
+        w, s = self._c.wording, self._settings.thoughts_overlap
+        for phrase in (w.opening, w.rules_lead, *self._citations):
+            if phrase in one.answer:
+                return Finding("thoughts_restated", f"holds {phrase!r}: {excerpt(one.answer)}")
+        thoughts = words(analysis(one.thoughts, self._c))
+        found = leak(
+            tokens, frozenset(ngrams(thoughts, s.ngram)), asked, s, "thoughts_restated"
+        ) or leak(thoughts, frozenset(ngrams(tokens, s.ngram)), asked, s, "thoughts_restated")
+        return found
+
+
+def opening_missing(parsed: ParsedCompletion, opening: str) -> Finding | None:
+    """`opening_missing`: the thoughts do not begin with the opening sentence."""
+    if parsed.opened:
+        return None
+    return Finding("opening_missing", f"expected {opening!r}: {excerpt(parsed.thoughts)}")
+
+
+def answer_missing(parsed: ParsedCompletion, header: str) -> Finding | None:
+    """`answer_missing`: no header of an answer follows the thoughts."""
+    if parsed.answer is not None:
+        return None
+    return Finding("answer_missing", f"no {header!r} after: ...{parsed.thoughts[-80:]}")
+
+
+def rules_disagree(rules: Iterable[CitedRule], c: Constitution) -> Finding | None:
+    """`rules_disagree`: a cited number is unknown, or its name is another principle's."""
+    names = {principle.id: principle.name for principle in c.principles}
+    wrong = [rule for rule in rules if not rule.agrees]
+    if not wrong:
+        return None
+    cited = ", ".join(
+        f"{rule.id} ({rule.name}) is {names.get(rule.id, 'no principle')}" for rule in wrong
+    )
+    return Finding("rules_disagree", cited)
+
+
+def leak(
+    tokens: list[str],
+    known: Collection[Gram],
+    asked: list[str],
+    settings: OverlapSettings,
+    reason: str,
+) -> Finding | None:
+    """`reason`: too many of the words come from `known`; those of the prompt do not count."""
+    n = settings.ngram
+    found = overlap(tokens, known, n, frozenset(ngrams(asked, n)))
+    if found.share <= settings.max_share and len(found.longest) <= settings.max_run:
+        return None
+    return Finding(
+        reason,
+        f"{found.share:.0%} of its {n}-grams, {len(found.longest)} words in a row: "
+        f"{excerpt(' '.join(found.longest))}",
+    )
+
+
+def exemplar_grams(c: Constitution, n: int) -> frozenset[Gram]:
+    """The n-grams of the exemplars' answers and analyses and of the automatic replies."""
+    texts = [text for _, turn in c.turns() for text in (turn.answer, turn.analysis)]
+    texts += [exemplar.auto_reply for exemplar in c.exemplars]
+    return frozenset(gram for text in texts for gram in ngrams(words(text), n))
+
+
+def analysis(thoughts: str, c: Constitution) -> str:
+    """The thoughts without their opening and their rules sentence."""
+    return thoughts.removeprefix(c.wording.opening).split(c.wording.rules_lead)[0].strip()

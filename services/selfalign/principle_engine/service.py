@@ -1,0 +1,132 @@
+"""The gRPC face of the principle-engine: prompts in, rows out, no logic of its own."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+
+from selfalign.constitution.lint import digest, lint
+from selfalign.constitution.load import parse_constitution
+from selfalign.constitution.model import Constitution
+from selfalign.errors import ConfigError
+from selfalign.filters.readiness import Readiness
+from selfalign.inference.engine import Engine
+from selfalign.principle_engine.align import Aligner
+from selfalign.principle_engine.settings import PrincipleEngineSettings
+from selfalign.rpc.convert import prompt_from_message, row_to_message
+from selfalign.rpc.server import ServiceRegistration
+from selfalign.rpc.streams import map_stream
+from selfalign.storage.rows import prompt_id
+from selfalign.v1 import common_pb2
+from selfalign.v1 import principle_engine_pb2 as pb
+from selfalign.v1 import principle_engine_pb2_grpc as stubs
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Base = object
+else:
+    Context = grpc.aio.ServicerContext
+    Base = stubs.PrincipleEngineServiceServicer
+
+FULL_NAME = pb.DESCRIPTOR.services_by_name["PrincipleEngineService"].full_name
+
+
+class PrincipleEngineServicer(Base):
+    """Aligns prompts; shows and checks constitutions."""
+
+    def __init__(self, aligner: Aligner, constitution: Constitution) -> None:
+        self._aligner = aligner
+        self._constitution = constitution
+
+    async def AlignPrompt(  # noqa: N802 - the name in the .proto
+        self, request: pb.AlignPromptRequest, context: Context
+    ) -> pb.AlignPromptResponse:
+        """One prompt's row."""
+        if not request.prompt.instruction.strip():
+            raise ConfigError("prompt.instruction: is empty; expected a text")
+        return pb.AlignPromptResponse(row=await self._align(request.prompt))
+
+    async def AlignPrompts(  # noqa: N802 - the name in the .proto
+        self, request_iterator: AsyncIterator[pb.AlignPromptsRequest], context: Context
+    ) -> AsyncGenerator[pb.AlignPromptsResponse, None]:
+        """A row for every prompt, in order of completion."""
+
+        async def handle(request: pb.AlignPromptsRequest) -> pb.AlignPromptsResponse:
+            return pb.AlignPromptsResponse(row=await self._align(request.prompt))
+
+        limit = self._aligner.settings.max_in_flight
+        async with aclosing(map_stream(request_iterator, handle, max_in_flight=limit)) as rows:
+            async for response in rows:
+                yield response
+
+    async def GetConstitution(  # noqa: N802 - the name in the .proto
+        self, request: pb.GetConstitutionRequest, context: Context
+    ) -> pb.GetConstitutionResponse:
+        """The constitution that is being served."""
+        return pb.GetConstitutionResponse(
+            digest=digest(self._constitution),
+            principles=[
+                pb.Principle(id=one.id, name=one.name, text=one.text)
+                for one in self._constitution.principles
+            ],
+            prefix=self._aligner.prefix,
+        )
+
+    async def LintConstitution(  # noqa: N802 - the name in the .proto
+        self, request: pb.LintConstitutionRequest, context: Context
+    ) -> pb.LintConstitutionResponse:
+        """What is wrong with the sent constitution, or with the one that is being served."""
+        constitution = self._constitution
+        if request.yaml:
+            try:
+                constitution = parse_constitution(request.yaml, "yaml")
+            except ConfigError as error:
+                finding = pb.LintFinding(severity="error", place="yaml", message=str(error))
+                return pb.LintConstitutionResponse(findings=[finding])
+        return pb.LintConstitutionResponse(
+            findings=[
+                pb.LintFinding(severity=one.severity, place=one.place, message=one.message)
+                for one in lint(constitution)
+            ]
+        )
+
+    async def _align(self, message: common_pb2.Prompt) -> common_pb2.Row:
+        item = prompt_from_message(message)
+        if not item.prompt_id:
+            item = replace(item, prompt_id=prompt_id(item.instruction, item.input))
+        return row_to_message(await self._aligner.align(item))
+
+
+async def registration(
+    engine: Engine, settings: PrincipleEngineSettings, constitution: Constitution
+) -> ServiceRegistration:
+    """The service over `engine`, ready for run_server.
+
+    An engine that is down does not stop it: the service becomes ready once its check passes.
+
+    Raises:
+        PromptTooLong: constitution, longest query and answer do not fit the engine's context.
+    """
+    aligner = Aligner(constitution, engine, settings)
+    budget = settings.max_new_tokens
+    if settings.mode == "two_call":
+        budget += settings.thoughts_tokens
+    readiness = Readiness(
+        engine,
+        aligner.prefix,
+        settings.longest_query_tokens,
+        aligner.params.model_copy(update={"max_new_tokens": budget}),
+    )
+
+    async def check() -> None:
+        await readiness.check()
+        aligner.model_id = readiness.model_id
+
+    await readiness.at_start()
+    aligner.model_id = readiness.model_id
+    servicer = PrincipleEngineServicer(aligner, constitution)
+    # The generated stubs have no types of their own.
+    add: Any = stubs.add_PrincipleEngineServiceServicer_to_server
+    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), check)

@@ -1,0 +1,85 @@
+"""Settings of the principle-engine; the defaults are the paper's."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from selfalign.filters.repeats import LoopSettings
+
+Mode = Literal["one_call", "two_call"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OverlapSettings(Section):
+    """How much of an answer may come word for word from another text."""
+
+    enabled: bool = True
+    ngram: Annotated[int, Field(ge=2, le=12)] = 5
+    """Words that must match in a row to count."""
+    max_share: Share = 0.3
+    """Share of the answer's n-grams."""
+    max_run: Annotated[int, Field(ge=2)] = 16
+    """Words in a row."""
+
+
+class AlignFilters(Section):
+    """The post-filters of stage 2, in the order in which they run."""
+
+    require_opening: bool = True
+    """Turn down completions whose thoughts lack the opening sentence."""
+    loops: LoopSettings = LoopSettings()
+    truncated: Literal["reject", "keep"] = "reject"
+    """Answers that the token limit ended. Kept ones lose their last word and have no end marker
+    (as published)."""
+    turn_markers: bool = True
+    """Turn down answers in which a line begins with a turn's header."""
+    exemplar_overlap: OverlapSettings = OverlapSettings()
+    """Leaks of the exemplars, in place of the published list of words."""
+    thoughts_overlap: OverlapSettings = OverlapSettings(
+        enabled=False, ngram=3, max_share=0.4, max_run=10
+    )
+    """Strict leak filter: answers that restate the thoughts. Small models need it."""
+    refusals: Literal["reject", "keep"] = "reject"
+    """Answers that begin with an apology (as published)."""
+    refusal_openings: tuple[NonEmpty, ...] = ("I'm sorry", "I am sorry", "Sorry,")
+    prompt_copy_share: Share = 0.6
+    """Turn down answers of which the instruction makes up more than this; 1 turns it off."""
+    min_distinct: Share = 0.35
+    """Turn down answers with a smaller share of distinct runs of four words; 0 turns it off."""
+    min_chars: Annotated[int, Field(ge=0)] = 148
+    """Of the answer: the published 160 less the end marker. Truncated ones may be shorter."""
+    require_rule_agreement: bool = False
+    """Turn down thoughts in which a rule's number and name disagree; otherwise it is reported."""
+
+
+class PrincipleEngineSettings(Section):
+    """How prompts are answered under the constitution (paper, appendix D.2)."""
+
+    mode: Mode = "one_call"
+    """two_call asks for the thoughts first, then gives the header of the answer: for small
+    models, which lose the thread in one call."""
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.5
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+    repetition_penalty: Annotated[float, Field(gt=0.0)] = 1.0
+    max_new_tokens: Annotated[int, Field(ge=1)] = 256
+    """Of thoughts and answer together; with two_call of the answer alone."""
+    thoughts_tokens: Annotated[int, Field(ge=1)] = 64
+    """Of the thoughts, with two_call."""
+    answer_lead: str = ""
+    """First words of every answer, given to the model; with two_call."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    """Further tries with new seeds for a prompt whose answer is rejected."""
+    filters: AlignFilters = AlignFilters()
+    longest_query_tokens: Annotated[int, Field(ge=1)] = 128
+    """Prompts that the start-up check makes sure of; longer ones may still fit."""
+    deadline_s: Annotated[float, Field(gt=0)] = 900.0
+    """For each call of the engine, waiting for room included."""
+    max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 128
+    """Prompts of one stream in work at once."""
