@@ -1,0 +1,78 @@
+"""Answering prompts with the engraved model under the verbose prompt, and filtering the answers."""
+
+from dataclasses import replace
+
+from selfalign.constitution.model import Constitution
+from selfalign.constitution.render import render_verbose_prompt, student_stops
+from selfalign.filters.attempts import Attempt, attempt_row
+from selfalign.filters.checks import drop_partial_word
+from selfalign.filters.repeats import cut_loops
+from selfalign.inference.engine import Completion, Engine, SamplingParams
+from selfalign.refiner.filters import RefineFilter
+from selfalign.refiner.settings import RefinerSettings
+from selfalign.storage.rows import PromptItem, Row
+
+
+class Refiner:
+    """Verbose cloning's teacher, prompt by prompt (paper, section 3.4). Stateless."""
+
+    def __init__(
+        self,
+        constitution: Constitution,
+        engine: Engine,
+        settings: RefinerSettings,
+        model_id: str = "",
+    ) -> None:
+        self.model_id = model_id
+        """Written into the rows."""
+        self.settings = settings
+        self._c = constitution
+        self._engine = engine
+        self._filter = RefineFilter(constitution, settings.filters)
+        self._stops = student_stops(constitution)
+        self.params = SamplingParams(
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            repetition_penalty=settings.repetition_penalty,
+            stop=self._stops,
+        )
+
+    async def refine(self, item: PromptItem) -> Row:
+        """Exactly one row for the prompt: accepted, rejected with a filter's reason, or failed
+        with an engine error's name."""
+        prompt = render_verbose_prompt(self._c, item.instruction, item.input)
+
+        async def attempt(seed: int) -> Attempt:
+            completion = await self._engine.generate(
+                prompt, self.params, seed=seed, deadline_s=self.settings.deadline_s
+            )
+            return self._judge(item, completion)
+
+        row = await attempt_row(item, self.settings.retries, attempt)
+        return replace(row, model_id=self.model_id)
+
+    def _judge(self, item: PromptItem, completion: Completion) -> Attempt:
+        text, ended = self._until_next_turn(completion.text)
+        complete = ended or completion.finish_reason != "length"
+        answer = cut_loops(text, self.settings.filters.loops)
+        if not complete and answer == text:
+            answer = drop_partial_word(answer)
+        return Attempt(
+            completion=completion.text,
+            answer=answer,
+            complete=complete,
+            finish_reason=completion.finish_reason,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            latency_ms=completion.latency_ms,
+            finding=self._filter.answer(item, answer, complete),
+        )
+
+    def _until_next_turn(self, text: str) -> tuple[str, bool]:
+        """The answer, and whether the next turn's heading follows it.
+
+        Engines cut at stop sequences, but a completion may also begin with one."""
+        text = f"\n{text}"
+        places = [place for stop in self._stops if (place := text.find(stop)) >= 0]
+        return text[: min(places, default=len(text))].strip(), bool(places)

@@ -1,0 +1,92 @@
+"""The gRPC face of the refiner: prompts in, rows out, no logic of its own."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+
+from selfalign.constitution.model import Constitution
+from selfalign.constitution.render import render_verbose_prompt
+from selfalign.errors import ConfigError
+from selfalign.filters.readiness import Readiness
+from selfalign.inference.engine import Engine
+from selfalign.refiner.refine import Refiner
+from selfalign.refiner.settings import RefinerSettings
+from selfalign.rpc.convert import prompt_from_message, row_to_message
+from selfalign.rpc.server import ServiceRegistration
+from selfalign.rpc.streams import map_stream
+from selfalign.storage.rows import prompt_id
+from selfalign.v1 import common_pb2
+from selfalign.v1 import refiner_pb2 as pb
+from selfalign.v1 import refiner_pb2_grpc as stubs
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Base = object
+else:
+    Context = grpc.aio.ServicerContext
+    Base = stubs.RefinerServiceServicer
+
+FULL_NAME = pb.DESCRIPTOR.services_by_name["RefinerService"].full_name
+
+
+class RefinerServicer(Base):
+    """Refines prompts."""
+
+    def __init__(self, refiner: Refiner) -> None:
+        self._refiner = refiner
+
+    async def RefinePrompt(  # noqa: N802 - the name in the .proto
+        self, request: pb.RefinePromptRequest, context: Context
+    ) -> pb.RefinePromptResponse:
+        """One prompt's row."""
+        if not request.prompt.instruction.strip():
+            raise ConfigError("prompt.instruction: is empty; expected a text")
+        return pb.RefinePromptResponse(row=await self._refine(request.prompt))
+
+    async def RefinePrompts(  # noqa: N802 - the name in the .proto
+        self, request_iterator: AsyncIterator[pb.RefinePromptsRequest], context: Context
+    ) -> AsyncGenerator[pb.RefinePromptsResponse, None]:
+        """A row for every prompt, in order of completion."""
+
+        async def handle(request: pb.RefinePromptsRequest) -> pb.RefinePromptsResponse:
+            return pb.RefinePromptsResponse(row=await self._refine(request.prompt))
+
+        limit = self._refiner.settings.max_in_flight
+        async with aclosing(map_stream(request_iterator, handle, max_in_flight=limit)) as rows:
+            async for response in rows:
+                yield response
+
+    async def _refine(self, message: common_pb2.Prompt) -> common_pb2.Row:
+        item = prompt_from_message(message)
+        if not item.prompt_id:
+            item = replace(item, prompt_id=prompt_id(item.instruction, item.input))
+        return row_to_message(await self._refiner.refine(item))
+
+
+async def registration(
+    engine: Engine, settings: RefinerSettings, constitution: Constitution
+) -> ServiceRegistration:
+    """The service over `engine`, ready for run_server.
+
+    An engine that is down does not stop it: the service becomes ready once its check passes.
+
+    Raises:
+        PromptTooLong: verbose prompt, longest query and answer do not fit the engine's context.
+    """
+    refiner = Refiner(constitution, engine, settings)
+    prefix = render_verbose_prompt(constitution, "")
+    readiness = Readiness(engine, prefix, settings.longest_query_tokens, refiner.params)
+
+    async def check() -> None:
+        await readiness.check()
+        refiner.model_id = readiness.model_id
+
+    await readiness.at_start()
+    refiner.model_id = readiness.model_id
+    servicer = RefinerServicer(refiner)
+    # The generated stubs have no types of their own.
+    add: Any = stubs.add_RefinerServiceServicer_to_server
+    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), check)

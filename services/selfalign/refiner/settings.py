@@ -1,0 +1,63 @@
+"""Settings of the refiner; the defaults are the paper's."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from selfalign.filters.repeats import LoopSettings
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RefineFilters(Section):
+    """The post-filters of stage 4, in the order in which they run."""
+
+    loops: LoopSettings = LoopSettings()
+    truncated: Literal["reject", "keep"] = "reject"
+    """Answers that the token limit ended. Kept ones lose their last word and have no end marker
+    (as published)."""
+    header_leak: bool = True
+    """Turn down answers that hold a heading of the layout or the verbose name."""
+    meta_leak_run: Annotated[int, Field(ge=0)] = 10
+    """Turn down answers with more words in a row of the verbose prompt's overview; 0 turns it
+    off."""
+    introduction_run: Annotated[int, Field(ge=0)] = 10
+    """The same for the self-introduction, unless the user's question is that turn's; 0 turns it
+    off."""
+    section_headings: tuple[NonEmpty, ...] = ("See also", "External links", "References")
+    """Turn down answers with such a heading: the model has slipped into an encyclopedia page."""
+    prompt_copy_share: Share = 0.6
+    """Turn down answers of which the instruction makes up more than this; 1 turns it off."""
+    min_distinct: Share = 0.35
+    """Turn down answers with a smaller share of distinct runs of four words; 0 turns it off."""
+    min_chars: Annotated[int, Field(ge=0)] = 0
+    """Of answers that ended by themselves."""
+    min_chars_truncated: Annotated[int, Field(ge=0)] = 128
+    """Of answers that the token limit ended (as published)."""
+
+
+class RefinerSettings(Section):
+    """How the engraved model answers under the verbose prompt (paper, appendix D.4)."""
+
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.3
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    max_new_tokens: Annotated[int, Field(ge=1)] = 512
+    repetition_penalty: Annotated[float, Field(gt=0.0)] = 1.1
+    """In place of the published penalties on repeated runs of three and four words, which
+    inference engines do not offer; the loop filter sees to the rest."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    """Further tries with new seeds for a prompt whose answer is rejected."""
+    filters: RefineFilters = RefineFilters()
+    longest_query_tokens: Annotated[int, Field(ge=1)] = 256
+    """Prompts that the start-up check makes sure of; longer ones may still fit."""
+    deadline_s: Annotated[float, Field(gt=0)] = 900.0
+    """For each call of the engine, waiting for room included."""
+    max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 128
+    """Prompts of one stream in work at once."""
