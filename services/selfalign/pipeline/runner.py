@@ -5,12 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from selfalign.constitution.load import load_constitution
 from selfalign.errors import FingerprintMismatch, StageError, TooManyFailures
 from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.executors.base import EventSink, Executor
 from selfalign.pipeline.fingerprint import (
+    FILES,
     check_fingerprint,
     describe_differences,
+    file_digest,
+    model_digest,
     stage_fingerprint,
 )
 from selfalign.pipeline.progress import ProgressEvent, Report
@@ -33,8 +37,10 @@ from selfalign.pipeline.stages.prompts import (
 from selfalign.pipeline.stages.training import merged_weights, training_settings
 from selfalign.pipeline.stages.units import failed_ids
 from selfalign.pipeline.worker import Assignment
+from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.store import Store
+from selfalign.storage.tables import PART_NAME, list_parts
 
 
 @dataclass(slots=True)
@@ -127,8 +133,6 @@ class Runner:
 
     def _next_attempt(self, stage: StageName) -> int:
         """One more than any part's attempt, so that a resumed run never reuses a number."""
-        from selfalign.storage.tables import PART_NAME, list_parts
-
         names = list_parts(self.run.store, self.run.prefix(stage))
         attempts = [
             int(match["attempt"] or 1) for name in names if (match := PART_NAME.fullmatch(name))
@@ -170,11 +174,23 @@ def prepare(store: Store, config: RunConfig) -> Run:
         FingerprintMismatch: the run exists with other settings; each difference is shown.
         ConfigError, DataError: a file that the run names is missing or wrong.
     """
+    check_files(config)
     store.check_writable()
     run, found = create_or_resume(store, config)
     if found:
         raise FingerprintMismatch(describe_differences(found, f"run {config.name!r} exists with"))
     return run
+
+
+def check_files(config: RunConfig) -> None:
+    """Reads every file that the run names, so that a wrong one is refused now."""
+    load_constitution(config.constitution)
+    load_task_seeds(config.task_seeds)
+    load_topic_seeds(config.topic_seeds)
+    for names in FILES.values():
+        for name in names:
+            file_digest(config, name)
+    model_digest(config.model.base)
 
 
 def check_training(run: Run, executor: Executor) -> None:
