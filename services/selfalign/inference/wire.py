@@ -49,13 +49,15 @@ def trimmed(url: str, headers: Mapping[str, str], body: bytes) -> bytes:
     Raises:
         httpx2.DecodingError: it is no answer of TGI's.
     """
-    if not url.endswith("/generate") or b'"top_tokens"' in body:
+    if not url.endswith("/generate"):
         return body
     try:
         generated = _Generated.model_validate_json(body)
     except ValidationError as error:
         message = str(not_an_answer(url, body.decode(errors="replace")))
         raise httpx2.DecodingError(message) from error
+    if b'"top_tokens"' in body:
+        return body
     details = generated.details or _Details()
     text = generated.generated_text
     if not text and (details.generated_tokens or 0) > 0:

@@ -1,0 +1,123 @@
+"""Retries: what is retried, for how long, and that slots come back."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfalign.errors import (
+    EngineError,
+    EngineOverloaded,
+    EngineRejected,
+    EngineTimeout,
+    EngineUnavailable,
+)
+from selfalign.inference.admission import Admission
+from selfalign.inference.retry import Calls, RetryPolicy
+from selfalign.telemetry.metrics import Metrics
+
+POLICY = RetryPolicy(attempts=3, base_s=0.001, max_s=0.002, attempt_timeout_s=10.0)
+
+
+def calls(policy: RetryPolicy = POLICY, cap: int = 8) -> Calls:
+    metrics = Metrics()
+    return Calls(Admission(cap, metrics), policy, metrics)
+
+
+def failing(*errors: Exception) -> tuple[Callable[[], Awaitable[str]], list[float]]:
+    """An attempt that raises each error in turn and then succeeds; and when it was made."""
+    left: Iterator[Exception] = iter(errors)
+    made: list[float] = []
+
+    async def attempt() -> str:
+        made.append(time.monotonic())
+        error = next(left, None)
+        if error is not None:
+            raise error
+        return "good"
+
+    return attempt, made
+
+
+@pytest.mark.parametrize(
+    ("errors", "result"),
+    [
+        ([], "good"),
+        ([EngineUnavailable("x")] * 3, "good"),
+        ([EngineUnavailable("x")] * 4, EngineUnavailable),
+        ([EngineError("x")] * 4, EngineError),
+        ([EngineOverloaded("x")] * 20, "good"),
+        ([EngineUnavailable("x"), EngineRejected("x")], EngineRejected),
+    ],
+)
+async def test_what_is_retried(errors: list[Exception], result: str | type[Exception]) -> None:
+    engine = calls()
+    attempt, _ = failing(*errors)
+    if isinstance(result, str):
+        assert await engine.run(attempt, 10.0) == result
+    else:
+        with pytest.raises(result) as raised:
+            await engine.run(attempt, 10.0)
+        assert type(raised.value) is result
+    assert engine.admission.inflight == 0
+
+
+async def test_the_deadline_ends_retries_and_hangs() -> None:
+    engine = calls(RetryPolicy(attempts=50, base_s=0.05, max_s=0.1, attempt_timeout_s=10.0))
+    attempt, made = failing(*[EngineUnavailable("down")] * 100)
+    started = time.monotonic()
+    with pytest.raises(EngineUnavailable, match=r"down \(after \d+ tries within 0\.3 s\)"):
+        await engine.run(attempt, 0.3)
+    assert time.monotonic() - started < 2.0
+    assert len(made) >= 2
+
+    async def hang() -> str:
+        await asyncio.sleep(60)
+        return ""
+
+    with pytest.raises(EngineTimeout, match=r"within 0\.1 s"):
+        await engine.run(hang, 0.1)
+    assert engine.admission.inflight == 0
+
+
+async def test_waiting_for_a_slot_is_not_on_the_clock() -> None:
+    engine = calls(cap=1)
+
+    async def slow() -> str:
+        await asyncio.sleep(0.06)
+        return "good"
+
+    answers = await asyncio.gather(*(engine.run(slow, 0.2) for _ in range(8)))
+    assert answers == ["good"] * 8
+
+
+async def test_a_pause_holds_no_slot() -> None:
+    engine = calls(RetryPolicy(attempts=3, base_s=30.0, max_s=30.0, attempt_timeout_s=10.0), cap=1)
+    attempt, _ = failing(EngineUnavailable("x"))
+    stuck = asyncio.create_task(engine.run(attempt, 600.0))
+    await asyncio.sleep(0.01)
+    quick, _ = failing()
+    assert await engine.run(quick, 1.0) == "good"
+    stuck.cancel()
+    await asyncio.wait([stuck])
+    assert engine.admission.inflight == 0
+
+
+async def test_slow_answers_lower_the_limit() -> None:
+    engine = calls(cap=10)
+
+    async def slow() -> str:
+        await asyncio.sleep(0.08)
+        return "good"
+
+    await asyncio.gather(*(engine.run(slow, 0.12) for _ in range(10)))
+    assert engine.admission.limit < 10
+
+
+@given(st.integers(min_value=1, max_value=10_000))
+def test_backoff_is_bounded(retry: int) -> None:
+    policy = RetryPolicy(attempts=1, base_s=0.5, max_s=8.0, attempt_timeout_s=1.0)
+    assert 0.0 <= policy.backoff(retry) <= min(8.0, 0.5 * 2.0 ** min(retry, 30))
