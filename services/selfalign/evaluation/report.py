@@ -1,0 +1,105 @@
+"""report.html: one self-contained page about a run."""
+
+from collections.abc import Callable
+from importlib import metadata, resources
+from string import Template
+
+from selfalign.evaluation.markup import Markup, element, escape, join
+from selfalign.evaluation.results import ARM_TITLES, EvaluationResults
+from selfalign.evaluation.run_view import RunView
+from selfalign.evaluation.scales import number, percent
+from selfalign.evaluation.sections.answers import answers_section
+from selfalign.evaluation.sections.funnel import funnel_section, rejections_section
+from selfalign.evaluation.sections.multiple_choice import multiple_choice_section
+from selfalign.evaluation.sections.principles import principles_section
+from selfalign.evaluation.sections.provenance import provenance_section
+from selfalign.evaluation.sections.training import lengths_section, training_section
+
+SECTIONS: dict[str, tuple[str, Callable[[RunView, int], Markup]]] = {
+    "funnel": ("From seeds to rows", lambda view, samples: funnel_section(view)),
+    "rejections": ("Why rows were turned down", lambda view, samples: rejections_section(view)),
+    "principles": ("Principles at work", lambda view, samples: principles_section(view)),
+    "lengths": ("Length of answers", lambda view, samples: lengths_section(view)),
+    "training": ("Training", lambda view, samples: training_section(view)),
+    "answers": ("Held-out prompts", answers_section),
+    "benchmarks": ("HHH and TruthfulQA", lambda view, samples: multiple_choice_section(view)),
+    "provenance": ("What it was made from", lambda view, samples: provenance_section(view)),
+}
+
+
+def render_report(view: RunView, samples: int = 6) -> str:
+    """The whole page; whatever part of the run is not there yet is said to be missing.
+
+    Args:
+        view: The run.
+        samples: Held-out prompts whose answers are shown side by side.
+    """
+    sections = [
+        element("section", element("h2", title), make(view, samples), id=key)
+        for key, (title, make) in SECTIONS.items()
+    ]
+    contents = [element("a", title, href=f"#{key}") for key, (title, _) in SECTIONS.items()]
+    template = Template(_resource("report.html"))
+    return template.substitute(
+        title=escape(f"{view.name} · selfalign"),
+        style=_resource("report.css"),
+        name=escape(view.name),
+        lead=escape(_lead(view)),
+        tiles=element("div", *_tiles(view), class_="tiles"),
+        contents=join(*contents),
+        sections=join(*sections),
+        version=escape(metadata.version("selfalign")),
+    )
+
+
+def _resource(name: str) -> str:
+    return (resources.files("selfalign.evaluation") / name).read_text(encoding="utf-8")
+
+
+def _lead(view: RunView) -> str:
+    done = [stage.stage for stage in view.stages]
+    if not done:
+        return "No stage of this run is finished yet."
+    rows = sum(stage.inputs for stage in view.stages)
+    return (
+        f"{len(done)} of 7 stages finished; {number(rows)} rows went through them, and each is "
+        "accounted for below."
+    )
+
+
+def _tiles(view: RunView) -> list[Markup]:
+    """The run in a few figures."""
+    tiles = []
+    for stage, text in (("align", "of the aligned rows accepted"), ("refine", "of the refined")):
+        manifest = view.stage(stage)
+        if manifest is not None and manifest.inputs:
+            counts = f"{number(manifest.accepted)} of {number(manifest.inputs)}"
+            tiles.append(_tile(percent(manifest.accepted / manifest.inputs), f"{text} ({counts})"))
+    if view.results is not None:
+        tiles += _result_tiles(view.results)
+    return tiles
+
+
+def _result_tiles(results: EvaluationResults) -> list[Markup]:
+    usable = {each.arm: each.usable for each in results.summaries}
+    tiles = []
+    before, after = usable.get("base"), usable.get("final")
+    if before and after:
+        change = f"{percent(before.value)} → {percent(after.value)}"
+        what = f"usable held-out answers, {ARM_TITLES['base']} → {ARM_TITLES['final']}"
+        tiles.append(_tile(change, what))
+    for benchmark, name in (("hhh", "HHH accuracy"), ("truthfulqa", "TruthfulQA MC1")):
+        found = {
+            each.role: each.accuracy
+            for each in results.accuracies
+            if each.benchmark == benchmark and each.category == ""
+        }
+        before, after = found.get("base"), found.get("final")
+        if before and after:
+            change = f"{percent(before.value)} → {percent(after.value)}"
+            tiles.append(_tile(change, f"{name}, base → final, n = {number(after.n)}"))
+    return tiles
+
+
+def _tile(value: str, text: str) -> Markup:
+    return element("div", element("b", value), element("span", text), class_="tile")

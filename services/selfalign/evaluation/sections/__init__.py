@@ -1,0 +1,1 @@
+"""The sections of report.html: each a function from a run to HTML."""

@@ -1,0 +1,96 @@
+"""Accuracies on HHH and TruthfulQA MC1."""
+
+from collections.abc import Sequence
+
+from selfalign.evaluation.charts import intervals, nothing
+from selfalign.evaluation.markup import Markup, element, join
+from selfalign.evaluation.results import (
+    BENCHMARKS,
+    ROLES,
+    Accuracy,
+    Benchmark,
+    EvaluationResults,
+    ItemSource,
+    Role,
+)
+from selfalign.evaluation.run_view import RunView
+from selfalign.evaluation.scales import number, percent
+from selfalign.evaluation.sections.common import MISSING, figure, note, share_cell, table
+
+TITLES: dict[Benchmark, str] = {"hhh": "HHH", "truthfulqa": "TruthfulQA MC1"}
+# The colours that the same models have among the held-out answers.
+CLASSES: dict[Role, str] = {"base": "s2", "engraved": "s3", "final": "s4"}
+HOW: dict[Benchmark, str] = {
+    "hhh": (
+        "Two replies, shown as A and B in both orders; the reply whose letters get the higher "
+        "summed log-probability wins. Overall is pooled over items; items that share a message "
+        "are resampled together."
+    ),
+    "truthfulqa": (
+        "Every choice is judged alone; the one with the highest logP(true) − logP(false) wins."
+    ),
+}
+
+
+def multiple_choice_section(view: RunView) -> Markup:
+    """A chart and a table for each benchmark that was scored."""
+    results = view.results
+    parts = [part for each in BENCHMARKS if results for part in _benchmark(each, results)]
+    return join(*parts) if parts else nothing()
+
+
+def _benchmark(benchmark: Benchmark, results: EvaluationResults) -> list[Markup]:
+    found = [each for each in results.accuracies if each.benchmark == benchmark]
+    if not found:
+        return []
+    sources = [s.source for arm in results.arms for s in arm.benchmarks if s.benchmark == benchmark]
+    overall = [each for each in found if each.category == ""]
+    rows = [
+        (each.role.capitalize(), CLASSES[each.role], each.accuracy)
+        for each in overall
+        if each.accuracy is not None
+    ]
+    chart = intervals(f"{TITLES[benchmark]} accuracy", rows, overall[0].chance)
+    parts = [
+        element("h3", TITLES[benchmark]),
+        note(HOW[benchmark]),
+        _source(sources[0]),
+        figure(chart, "Overall accuracy with its bootstrap interval; dashed: chance."),
+        _categories(found),
+    ]
+    return parts + _counts(overall)
+
+
+def _source(source: ItemSource) -> Markup:
+    if source.built_in:
+        return note(
+            f"Built-in items ({source.items} of our own writing): they show that scoring works, "
+            "and are too few to compare models by. Name the real file in the settings.",
+            warn=True,
+        )
+    return note(f"{number(source.items)} items from {source.path} (sha256 {source.digest}…).")
+
+
+def _categories(found: Sequence[Accuracy]) -> Markup:
+    roles = [role for role in ROLES if any(each.role == role for each in found)]
+    by_place = {(each.category, each.role): each for each in found}
+    rows = []
+    for category in dict.fromkeys(each.category for each in found):
+        cells = [by_place.get((category, role)) for role in roles]
+        first = next(cell for cell in cells if cell is not None)
+        shares = [share_cell(cell.accuracy if cell else None) for cell in cells]
+        items = number(first.accuracy.n) if first.accuracy else MISSING
+        rows.append([category or "Overall", items, percent(first.chance), *shares])
+    return table(("Category", "Items", "Chance", *(role.capitalize() for role in roles)), rows)
+
+
+def _counts(overall: Sequence[Accuracy]) -> list[Markup]:
+    """What qualifies the figures, where there is anything."""
+    texts = [
+        f"{each.role}: {number(each.failed)} failed, {number(each.missing)} log-probabilities not "
+        f"reported by the engine (floor used), {number(each.ties)} ties, "
+        f"{number(each.truncated)} shortened"
+        for each in overall
+        if each.failed or each.missing or each.ties or each.truncated
+    ]
+    return [note("; ".join(texts) + ".", warn=True)] if texts else []

@@ -1,0 +1,43 @@
+"""Digests of what the run was made from, and its configuration."""
+
+import json
+
+from selfalign.evaluation.markup import Markup, element, join
+from selfalign.evaluation.run_view import RunView
+from selfalign.evaluation.sections.common import note, table
+from selfalign.storage.rows import content_hash
+
+
+def provenance_section(view: RunView) -> Markup:
+    """One row a stage, then the resolved configuration."""
+    rows = [
+        [element("code", stage), element("code", digest), element("code", model), parts]
+        for stage, digest, model, parts in provenance_rows(view)
+    ]
+    facts = [f"Configuration digest {config_digest(view)}."]
+    if view.results is not None:
+        facts.append(f"Constitution digest {view.results.constitution}.")
+    return join(
+        note(" ".join(facts)),
+        table(("Stage", "Fingerprint", "Model", "Objects"), rows, text_columns=3),
+        element(
+            "details",
+            element("summary", "Resolved configuration"),
+            element("pre", view.config or "not stored"),
+        ),
+    )
+
+
+def config_digest(view: RunView) -> str:
+    """Digest of the resolved configuration's text."""
+    return content_hash(view.config)
+
+
+def provenance_rows(view: RunView) -> list[tuple[str, str, str, str]]:
+    """(stage, digest of its fingerprint, model, number of objects) of every finished stage."""
+    rows = []
+    for stage in view.stages:
+        fingerprint = json.dumps(stage.fingerprint, sort_keys=True, default=str)
+        model = stage.fingerprint.get("model", stage.fingerprint.get("model_id", ""))
+        rows.append((stage.stage, content_hash(fingerprint), str(model), str(len(stage.parts))))
+    return rows
