@@ -82,9 +82,12 @@ class Client:
             async for response in call:
                 received += 1
                 yield row_from_message(response.row)
-        except grpc.aio.AioRpcError as error:
+        except asyncio.CancelledError:
+            # Also what gRPC makes of an error in the iterator of requests.
             if sent.error is not None:
                 raise sent.error from None
+            raise
+        except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error, self._target) from error
         finally:
             call.cancel()

@@ -71,3 +71,9 @@ class DrainedRequests:
         if self._reader is not None and not self._woken:
             self._woken = True
             self._reader.cancel()
+
+    async def aclose(self) -> None:
+        """Ends gRPC's generator, which would otherwise wait for the garbage collector."""
+        close = getattr(self._requests, "aclose", None)
+        if close is not None and self._reader is None:
+            await close()

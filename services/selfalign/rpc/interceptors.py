@@ -18,7 +18,7 @@ from prometheus_client import Counter
 
 from selfalign.errors import SelfAlignError
 from selfalign.rpc.auth import BearerTokens
-from selfalign.rpc.drain import Drain
+from selfalign.rpc.drain import Drain, DrainedRequests
 from selfalign.rpc.status import DETAILS_KEY, code_of, details_of, shortened
 from selfalign.telemetry.metrics import Metrics
 
@@ -158,6 +158,8 @@ class CallInterceptor(Interceptor):
                 code = failure.code
                 await _abort(context, failure)
             finally:
+                if isinstance(request, DrainedRequests):
+                    await request.aclose()
                 self._end(series, started, code)
 
         return call
