@@ -57,7 +57,7 @@ def package_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", modules(), ids=lambda path: path.relative_to(REPOSITORY).as_posix()
+    "path", list(modules()), ids=lambda path: path.relative_to(REPOSITORY).as_posix()
 )
 def test_imports_point_one_way(path: Path) -> None:
     package = package_of(path)

@@ -3,10 +3,8 @@
 import sys
 import traceback
 
-import click
-
 from selfalign.cli.app import build_app
-from selfalign.errors import Interrupted, SelfAlignError
+from selfalign.errors import SelfAlignError
 
 
 def main() -> None:
@@ -18,18 +16,11 @@ def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code; `--debug` anywhere shows tracebacks."""
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
-    command = build_app()
     try:
-        code = command.main(arguments, prog_name="selfalign", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        return Interrupted.exit_code
+        build_app()(arguments, prog_name="selfalign")
+    except SystemExit as end:
+        # typer ends every command so; its own complaints about the command line carry 2.
+        return end.code if isinstance(end.code, int) else 0
     except (SelfAlignError, ExceptionGroup) as error:
         return _fail(error, debug)
     except Exception as error:
@@ -39,7 +30,7 @@ def run(arguments: list[str]) -> int:
             return SelfAlignError.exit_code
         traceback.print_exc()
         return SelfAlignError.exit_code
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _fail(error: SelfAlignError | ExceptionGroup, debug: bool) -> int:

@@ -1,6 +1,5 @@
 """The command tree."""
 
-import click
 import typer
 
 from selfalign.cli import chat, constitution, inspect, run, serve, worker
@@ -14,11 +13,11 @@ Exit codes: 0 done, 2 usage, 64 configuration, 65 data, 66 model, 69 engine, 70 
 Add --debug to any command for a traceback."""
 
 
-def build_app() -> click.Command:
+def build_app() -> typer.Typer:
     """All subcommands; each module registers its own."""
     app = typer.Typer(
         help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
     for module in (run, inspect, chat, serve, worker, constitution):
         module.register(app)
-    return typer.main.get_command(app)
+    return app

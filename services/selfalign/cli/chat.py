@@ -2,19 +2,24 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from selfalign.cli.inspect import RunOption, StoreOption
 from selfalign.constitution.load import load_constitution
+from selfalign.constitution.model import Constitution
 from selfalign.constitution.render import render_student_prompt, student_stops
 from selfalign.errors import ConfigError
+from selfalign.evaluation.results import ROLES
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine, SamplingParams
+from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.executors.base import EngineRole
 from selfalign.pipeline.executors.local import LocalExecutor
 from selfalign.pipeline.run import Run, open_run
+from selfalign.pipeline.stages.evaluate import TRAINED_BY
 from selfalign.pipeline.stages.training import merged_weights
 from selfalign.storage.open import open_store
 from selfalign.telemetry.metrics import Metrics
@@ -41,37 +46,38 @@ def chat_command(
 ) -> None:
     """Asks the models of a run the same questions, each in the chat layout it was trained on."""
     opened = open_run(open_store(store), run)
-    roles = models.split(",")
-    unknown = set(roles) - {"base", "engraved", "final"}
+    asked = models.split(",")
+    unknown = sorted(set(asked) - set(ROLES))
     if unknown:
-        raise ConfigError(f"--models: {', '.join(sorted(unknown))}; expected base, engraved, final")
+        raise ConfigError(f"--models: {', '.join(unknown)}; expected {', '.join(ROLES)}")
+    roles = [role for role in ROLES if role in asked]
     constitution = load_constitution(opened.config.constitution)
     params = SamplingParams(
         max_new_tokens=max_new_tokens, temperature=temperature, stop=student_stops(constitution)
     )
     executor = LocalExecutor(opened)
     try:
-        engines = {role: serve_role(executor, opened, role) for role in roles}  # type: ignore[arg-type]
+        engines = {role: serve_role(executor, opened, role) for role in roles}
         asyncio.run(_chat(engines, constitution, params, prompt))
     finally:
         executor.close()
 
 
-def serve_role(executor: LocalExecutor, run: Run, role: EngineRole) -> str:
-    """Starts the engine of a role; returns its address."""
-    stages = {"engraved": "engrave", "final": "distill"}
-    weights = run.config.model.base
-    if role != "base":
-        weights = merged_weights(run, stages[role])  # type: ignore[arg-type]
-    return executor.serve(role, weights).url or ""
+def serve_role(executor: LocalExecutor, run: Run, role: EngineRole) -> EngineSettings:
+    """Starts the engine of a role."""
+    stage = TRAINED_BY.get(role)
+    weights = run.config.model.base if stage is None else merged_weights(run, stage)
+    return executor.serve(role, weights)
 
 
-async def _chat(engines, constitution, params, prompts) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    from selfalign.inference.settings import EngineSettings
-
-    clients: dict[str, Engine] = {
-        role: build_engine(EngineSettings(kind="tgi", url=url), Metrics())
-        for role, url in engines.items()
+async def _chat(
+    engines: dict[EngineRole, EngineSettings],
+    constitution: Constitution,
+    params: SamplingParams,
+    prompts: list[str] | None,
+) -> None:
+    clients: dict[EngineRole, Engine] = {
+        role: build_engine(settings, Metrics()) for role, settings in engines.items()
     }
     try:
         for text in prompts or _typed():
@@ -85,7 +91,7 @@ async def _chat(engines, constitution, params, prompts) -> None:  # type: ignore
             await client.close()
 
 
-def _typed():  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _typed() -> Iterator[str]:
     if sys.stdin.isatty():
         print("Type a prompt; an empty line or ctrl-D ends.")
     for line in sys.stdin:

@@ -85,7 +85,7 @@ class StageLine:
                 self.seconds = event.fields.get("seconds")
                 self.fields |= event.fields
 
-    def cells(self) -> tuple[str, str, str, str, str, str, str]:
+    def cells(self) -> tuple[str, ...]:
         """state, accepted, rejected, failed, speed, time, time left."""
         elapsed = self.seconds
         if elapsed is None and self.state == "running":
@@ -132,7 +132,7 @@ class LiveDisplay(AbstractContextManager["LiveDisplay"]):
         elif event.kind == "note":
             self._live.console.print(f"{event.stage}: {event.fields['text']}", style="dim")
         elif event.stage in self._stages:
-            self._stages[event.stage].take(event)  # type: ignore[index]
+            self._stages[event.stage].take(event)
 
     def _table(self) -> Table:
         table = Table(title=f"run {self._name}")

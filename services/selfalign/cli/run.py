@@ -9,13 +9,13 @@ import typer
 import yaml
 
 from selfalign.cli.display import make_display
-from selfalign.errors import ConfigError
+from selfalign.errors import ConfigError, Interrupted
 from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.executors.local import LocalExecutor
 from selfalign.pipeline.load import load_run_config
-from selfalign.pipeline.progress import ProgressEvent
+from selfalign.pipeline.progress import ProgressEvent, Report
 from selfalign.pipeline.reuse import reuse_stages
-from selfalign.pipeline.run import STAGES
+from selfalign.pipeline.run import STAGES, StageName
 from selfalign.pipeline.runner import Runner, check_training, prepare
 from selfalign.storage.open import open_store
 
@@ -43,16 +43,20 @@ def run_command(
     Stop it any time (ctrl-C, or harder): the same command goes on where it was. Finished stages
     are kept as they are; a run never mixes rows that were made with different settings.
     """
-    if until not in STAGES:
+    last = next((stage for stage in STAGES if stage == until), None)
+    if last is None:
         raise ConfigError(f"--until: {until!r} is no stage; expected one of {', '.join(STAGES)}")
     overrides = parse_overrides(set_ or []) | ({"name": name} if name else {})
     config = load_run_config(file, overrides)
     signal.signal(signal.SIGTERM, _interrupt)
     with make_display(config.name, plain=json) as display:
-        _run(config, until, reuse, display.show)
+        try:
+            _run(config, last, reuse, display.show)
+        except KeyboardInterrupt as stop:
+            raise Interrupted("stopped; run the same command again to go on") from stop
 
 
-def _run(config: RunConfig, until: Any, reuse: str | None, show: Any) -> None:  # noqa: ANN401
+def _run(config: RunConfig, until: StageName, reuse: str | None, show: Report) -> None:
     run = prepare(open_store(config.store), config)
     if reuse:
         for stage in reuse_stages(run, reuse):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,20 +35,21 @@ def worker_command(
     attempt: Annotated[int, typer.Option(min=1, help="Try of failed rows; round.")] = 1,
 ) -> None:
     """Does the units of a stage whose number is INDEX modulo COUNT and that have no part yet."""
-    if stage not in TABLE_STAGES:
+    chosen = next((name for name in TABLE_STAGES if name == stage), None)
+    if chosen is None:
         raise ConfigError(f"--stage: {stage!r}; expected one of {', '.join(TABLE_STAGES)}")
     if index >= count:
         raise ConfigError(f"--index: {index} is not below --count {count}")
     setup_logging()
     settings = load_run_config(config)
     run = Run(open_store(settings.store), settings)
-    assignment = Assignment(stage, index, count, attempt)  # type: ignore[arg-type]
+    assignment = Assignment(chosen, index, count, attempt)
     worker = Worker(run, assignment, ChannelSettings(target=target), _reporter())
     counts = asyncio.run(worker.work())
     _emit("rows", counts.as_fields())
 
 
-def _reporter() -> Any:  # noqa: ANN401
+def _reporter() -> Callable[[RowCounts], None]:
     last = 0.0
 
     def report(counts: RowCounts) -> None:

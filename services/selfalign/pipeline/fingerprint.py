@@ -100,7 +100,7 @@ def file_digest(config: RunConfig, name: str) -> str:
     """Digest of a text that the run reads; "builtin" where the run names no file."""
     if name == "constitution":
         return digest(load_constitution(config.constitution))
-    path = reduce(getattr, name.split("."), config)
+    path: Any = reduce(getattr, name.split("."), config)
     if path is None:
         return "builtin"
     try:

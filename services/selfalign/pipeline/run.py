@@ -24,7 +24,7 @@ STAGES: tuple[StageName, ...] = (
 TABLE_STAGES: tuple[StageName, ...] = ("topics", "prompts", "align", "refine")
 TRAINING_STAGES: tuple[StageName, ...] = ("engrave", "distill")
 # Settings that say where and how fast the work runs, not what it makes: free to change on resume.
-OPERATIONAL = {
+OPERATIONAL: Any = {
     "store": True,
     "executor": True,
     "engine": {

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from selfalign.errors import ObjectMissing, VerificationError
+from selfalign.errors import DataError, ObjectMissing, VerificationError
 from selfalign.pipeline.fingerprint import UPSTREAM, manifest_digest
 from selfalign.pipeline.run import STAGES, TABLE_STAGES, Run, StageName
 from selfalign.pipeline.stages.inputs import accepted_prompts, split_held_out
@@ -39,7 +39,7 @@ def verify_run(run: Run) -> Iterator[Finding]:
 def _checked(stage, check, function, *args) -> Finding:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002
     try:
         function(*args)
-    except (VerificationError, ObjectMissing) as error:
+    except (VerificationError, DataError, ObjectMissing) as error:
         return Finding(stage, check, str(error))
     return Finding(stage, check)
 

@@ -48,7 +48,8 @@ def finished(folder: Path, name: str) -> Run:
 
 
 def align_ids(run: Run) -> list[str]:
-    return read_rows(run.store, run.prefix("align"), columns=["row_id"])["row_id"].to_pylist()
+    table = read_rows(run.store, run.prefix("align"), columns=["row_id"])
+    return [str(row_id) for row_id in table["row_id"].to_pylist()]
 
 
 @pytest.mark.model

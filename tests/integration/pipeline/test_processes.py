@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -27,6 +28,7 @@ time.sleep(600)
 PARENT = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from selfalign.pipeline.executors.processes import Child
 child = Child("c", [sys.executable, "-c", "import time; time.sleep(600)"], Path(sys.argv[1]))
 child.start()
@@ -35,7 +37,7 @@ time.sleep(600)
 """
 
 
-def python(code: str, log: Path, events: list) -> Child:
+def python(code: str, log: Path, events: list[Any]) -> Child:
     child = Child("child", [sys.executable, "-c", code], log, events.append)
     child.start()
     return child

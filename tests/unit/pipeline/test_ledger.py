@@ -1,17 +1,23 @@
 """Closing and verifying stages: every way in which a ledger can be wrong is found."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
 
 from selfalign.errors import VerificationError
+from selfalign.pipeline.run import Run
 from selfalign.pipeline.stages.inputs import training_prompts
 from selfalign.pipeline.stages.ledger import close_table
 from selfalign.pipeline.verify import verify_run
+from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name
+from support.runs import MakeRun
 
 
-def answers(run, count=None, **changes) -> list[Row]:
+def answers(run: Run, count: int | None = None, attempt: int = 1) -> list[Row]:
     ids = [row.prompt_id for row in training_prompts(run)][:count]
     statuses = [RowStatus.ACCEPTED, RowStatus.REJECTED]
     return [
@@ -20,13 +26,13 @@ def answers(run, count=None, **changes) -> list[Row]:
             prompt_id=prompt_id,
             status=statuses[number % 2],
             reason="too_short" if number % 2 else "",
-            **changes,
+            attempt=attempt,
         )
         for number, prompt_id in enumerate(ids)
     ]
 
 
-def close(run, rows, extra=()):
+def close(run: Run, rows: list[Row], extra: Sequence[Row] = ()) -> Manifest:
     prefix = run.prefix("align")
     create_part(run.store, f"{prefix}/{part_name(0)}", rows)
     if extra:
@@ -35,7 +41,7 @@ def close(run, rows, extra=()):
     return close_table(run, "align", {"upstream": {}}, expected=expected)
 
 
-def test_counts_add_up(make_run) -> None:
+def test_counts_add_up(make_run: MakeRun) -> None:
     run = make_run(prompts=10, held_out=2)
     manifest = close(run, answers(run))
     assert (manifest.inputs, manifest.accepted, manifest.rejected, manifest.failed) == (8, 4, 4, 0)
@@ -43,8 +49,8 @@ def test_counts_add_up(make_run) -> None:
     assert [part.rows for part in manifest.parts] == [8]
 
 
-def test_lost_doubled_and_foreign_rows_are_refused(make_run) -> None:
-    cases = [
+def test_lost_doubled_and_foreign_rows_are_refused(make_run: MakeRun) -> None:
+    cases: list[tuple[Callable[[Run], tuple[list[Row], Sequence[Row]]], str]] = [
         (lambda run: (answers(run, 7), ()), "1 rows lost"),
         (lambda run: (answers(run), answers(run, 2)), "2 rows doubled"),
         (
@@ -64,7 +70,7 @@ def test_lost_doubled_and_foreign_rows_are_refused(make_run) -> None:
             run.store.delete(info.key)
 
 
-def test_a_retried_row_counts_once_with_its_last_status(make_run) -> None:
+def test_a_retried_row_counts_once_with_its_last_status(make_run: MakeRun) -> None:
     run = make_run()
     rows = answers(run)
     failed = [Row(row_id=r.row_id, prompt_id=r.prompt_id, status=RowStatus.FAILED) for r in rows]
@@ -75,11 +81,11 @@ def test_a_retried_row_counts_once_with_its_last_status(make_run) -> None:
     assert (manifest.inputs, manifest.accepted, manifest.failed) == (8, 4, 0)
 
 
-def faults(run) -> list[str]:
+def faults(run: Run) -> list[str]:
     return [finding.fault for finding in verify_run(run) if finding.fault]
 
 
-def test_verify_passes_an_honest_run_and_finds_a_changed_part(make_run) -> None:
+def test_verify_passes_an_honest_run_and_finds_a_changed_part(make_run: MakeRun) -> None:
     run = make_run()
     close_table(run, "prompts", {"upstream": {}}, expected=None)
     assert [fault for fault in faults(run) if "topics" not in fault] == []
@@ -92,7 +98,7 @@ def test_verify_passes_an_honest_run_and_finds_a_changed_part(make_run) -> None:
     assert any("does not list: part-00001.parquet" in fault for fault in faults(run))
 
 
-def test_verify_finds_a_lost_row_and_a_false_count(make_run, tmp_path) -> None:
+def test_verify_finds_a_lost_row_and_a_false_count(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run()
     manifest = close(run, answers(run))
     key = f"{run.prefix('align')}/manifest.json"

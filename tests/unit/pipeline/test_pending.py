@@ -1,5 +1,7 @@
 """The worker's book-keeping: any order of answers, repeats included, gives whole units once."""
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ def row(prompt_id: str) -> Row:
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5), st.randoms(), st.integers(0, 5))
-def test_units_come_out_whole_and_once(sizes, random, repeats) -> None:
+def test_units_come_out_whole_and_once(sizes: list[int], random: Random, repeats: int) -> None:
     units = [unit(number, size) for number, size in enumerate(sizes)]
     pending = Pending(units)
     ids = [item.prompt_id for one in units for item in one.items]

@@ -6,9 +6,10 @@ from selfalign.pipeline.stages.inputs import held_out_prompts, training_prompts
 from selfalign.pipeline.stages.units import failed_ids, prompt_units, row_units, topic_units
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name
+from support.runs import MakeRun
 
 
-def test_every_training_prompt_is_in_just_one_unit_and_no_held_out_one(make_run) -> None:
+def test_every_training_prompt_is_in_just_one_unit_and_no_held_out_one(make_run: MakeRun) -> None:
     run = make_run(prompts=11, held_out=3, rows_per_unit=3)
     units = row_units(run, "align", 1)
     ids = [item.prompt_id for unit in units for item in unit.items]
@@ -21,7 +22,7 @@ def test_every_training_prompt_is_in_just_one_unit_and_no_held_out_one(make_run)
     assert row_units(run, "align", 1) == units
 
 
-def test_seeds_differ_by_stage_row_and_attempt(make_run) -> None:
+def test_seeds_differ_by_stage_row_and_attempt(make_run: MakeRun) -> None:
     run = make_run()
     seeds = {
         item.seed
@@ -32,11 +33,11 @@ def test_seeds_differ_by_stage_row_and_attempt(make_run) -> None:
     assert len(seeds) == 16
 
 
-def test_later_attempts_take_just_the_rows_that_still_fail(make_run) -> None:
+def test_later_attempts_take_just_the_rows_that_still_fail(make_run: MakeRun) -> None:
     run = make_run(prompts=8, held_out=2, rows_per_unit=3)
     items = [item for unit in row_units(run, "align", 1) for item in unit.items]
 
-    def rows(indices, status, attempt=1) -> list[Row]:
+    def rows(indices: list[int], status: RowStatus, attempt: int = 1) -> list[Row]:
         return [
             Row(row_id=i.prompt_id, prompt_id=i.prompt_id, status=status, attempt=attempt)
             for i in (items[index] for index in indices)
@@ -54,7 +55,7 @@ def test_later_attempts_take_just_the_rows_that_still_fail(make_run) -> None:
     assert failed_ids(run, "align") == {items[index].prompt_id for index in (3, 4, 5)}
 
 
-def test_topic_units_share_the_quota_and_prompt_rounds_differ(make_run) -> None:
+def test_topic_units_share_the_quota_and_prompt_rounds_differ(make_run: MakeRun) -> None:
     run = make_run(prompts=0)
     units = topic_units(run)
     assert len(units) == 20

@@ -1,5 +1,7 @@
 """Rows through Parquet parts and back; the latest attempt counts."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +45,7 @@ def test_rows_survive_the_table(given_rows: list[Row]) -> None:
     assert list(to_rows(to_table(given_rows))) == given_rows
 
 
-def test_part_is_written_once_and_the_latest_attempt_counts(tmp_path) -> None:
+def test_part_is_written_once_and_the_latest_attempt_counts(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     first = [row("b", RowStatus.FAILED), row("a")]
     info = create_part(store, f"run/align/{part_name(0)}", first)
@@ -62,14 +64,14 @@ def test_part_is_written_once_and_the_latest_attempt_counts(tmp_path) -> None:
     assert read_rows(store, "run/nothing").num_rows == 0
 
 
-def test_a_part_that_is_no_parquet_is_named(tmp_path) -> None:
+def test_a_part_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     store.put("run/align/part-00000.parquet", b"garbage")
     with pytest.raises(DataError, match=r"run/align/part-00000\.parquet"):
         read_rows(store, "run/align")
 
 
-def test_manifest_is_written_once_and_garbage_is_named(tmp_path) -> None:
+def test_manifest_is_written_once_and_garbage_is_named(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     assert read_manifest(store, "run/align") is None
     manifest = Manifest(stage="align", inputs=3, accepted=1, rejected=2, reasons={"x": 2})

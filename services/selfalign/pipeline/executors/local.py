@@ -95,10 +95,7 @@ class LocalExecutor:
             command += ["--stage", assignment.stage, "--target", target]
             command += ["--index", str(assignment.index), "--count", str(assignment.count)]
             command += ["--attempt", str(assignment.attempt)]
-            source = {"worker": assignment.index}
-            children.append(
-                self._child(name, command, lambda event, source=source: sink({**event, **source}))
-            )
+            children.append(self._child(name, command, _tagged(sink, assignment.index)))
         self._wait_all(children)
 
     def train(self, stage: str, settings: dict[str, Any], sink: EventSink) -> None:
@@ -182,3 +179,8 @@ class LocalExecutor:
         path = self._folder / f"training-{stage}.yaml"
         path.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         return path
+
+
+def _tagged(sink: EventSink, worker: int) -> EventSink:
+    """Events with the number of the worker that they come from."""
+    return lambda event: sink({**event, "worker": worker})
