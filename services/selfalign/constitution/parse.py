@@ -8,7 +8,7 @@ from selfalign.constitution.model import Constitution
 
 # `3 (helpful)`; after the rules sentence's lead a bare number counts too.
 _NAMED = re.compile(r"(?<!\d)(\d{1,3}) ?\(([^()\n]*)\)", re.ASCII)
-_NUMBERED = re.compile(r"(?<![\d.,])(\d{1,3})(?![\d%])(?: ?\(([^()\n]*)\))?", re.ASCII)
+_NUMBERED = re.compile(r"(?<![\d.,])(\d{1,3})(?![\d%]|[.,]\d)(?: ?\(([^()\n]*)\))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
