@@ -1,0 +1,141 @@
+"""A server's life: load the model, listen, say so, drain on SIGTERM."""
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import signal
+from pathlib import Path
+
+import torch
+from aiohttp import web
+
+from selfalign.errors import ModelError, PortInUse
+from selfalign.model_server.completions import CompletionsApi
+from selfalign.model_server.engine import Engine, EngineLimits
+from selfalign.model_server.generation import Generator
+from selfalign.model_server.metrics import Metrics
+from selfalign.model_server.model import LlamaModel
+from selfalign.model_server.server import Api, ServedModel
+from selfalign.model_server.settings import ServerSettings
+from selfalign.model_server.text import TextTokenizer
+from selfalign.model_server.validation import Limits
+
+log = logging.getLogger("selfalign.model_server")
+
+
+def build_api(settings: ServerSettings) -> Api:
+    """Loads the model and starts its engine.
+
+    Raises:
+        ModelError: the folder cannot be served, or the limits exceed the model's context.
+    """
+    torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
+    folder = Path(settings.model)
+    if not folder.is_dir():
+        raise ModelError(
+            f"--model {settings.model}: no such folder; make the small one with "
+            "`python -m selfalign.model_server.prepare --output DIR`"
+        )
+    model = LlamaModel(folder, settings.dtype)
+    tokenizer = TextTokenizer(folder)
+    metrics = Metrics()
+    limits = resolve_limits(settings, model.config.max_positions)
+    engine = Engine(
+        model,
+        tokenizer,
+        EngineLimits(settings.slots, settings.prefill_tokens, settings.prefix_cache_tokens),
+        metrics,
+    )
+    engine.start()
+    served = ServedModel(
+        settings.model_id or settings.model, settings.api_key, settings.payload_limit
+    )
+    return Api(Generator(engine, tokenizer, limits, metrics), served)
+
+
+def resolve_limits(settings: ServerSettings, context: int) -> Limits:
+    """Fills in what the settings leave to the model.
+
+    Raises:
+        ModelError: more tokens than the model's context.
+    """
+    total = settings.max_total_tokens or context
+    if total > context:
+        raise ModelError(f"--max-total-tokens {total}: the model's context is {context} tokens")
+    longest = settings.max_input_tokens or total - 1
+    if not 0 < longest < total:
+        raise ModelError(
+            f"--max-input-tokens {longest}: must be from 1 to {total - 1} (max_total_tokens - 1)"
+        )
+    return Limits(
+        max_input_tokens=longest,
+        max_total_tokens=total,
+        max_best_of=settings.max_best_of,
+        max_stop_sequences=settings.max_stop_sequences,
+        max_top_n_tokens=settings.max_top_n_tokens,
+        max_client_batch_size=settings.max_client_batch_size,
+        max_concurrent_requests=settings.max_concurrent_requests,
+    )
+
+
+def build_app(api: Api) -> web.Application:
+    """The routes."""
+    app = web.Application(middlewares=[api.middleware], client_max_size=api.served.payload_limit)
+    completions = CompletionsApi(api)
+    app.add_routes(
+        [
+            web.get("/", api.health),
+            web.get("/health", api.health),
+            web.get("/ping", api.health),
+            web.get("/info", api.info),
+            web.get("/metrics", api.metrics),
+            web.get("/v1/models", completions.models),
+            web.post("/", api.compat),
+            web.post("/generate", api.generate),
+            web.post("/generate_stream", api.generate_stream),
+            web.post("/tokenize", api.tokenize),
+            web.post("/v1/completions", completions.completions),
+        ]
+    )
+    return app
+
+
+async def serve(api: Api, host: str, port: int) -> None:
+    """Listens until SIGTERM or SIGINT, then completes the open requests.
+
+    Raises:
+        PortInUse: another process listens there.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # handler_cancellation: a client that goes away must free its row
+    runner = web.AppRunner(
+        build_app(api), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortInUse(
+                f"--port {port}: another process listens on {host}:{port}; "
+                "choose another port, or 0 for any free one"
+            ) from error
+        listening = runner.addresses[0]
+        address = f"{listening[0]}:{listening[1]}"
+        log.info("listening on %s", address)
+        print(json.dumps({"event": "ready", "address": address}), flush=True)
+        await stop.wait()
+        await site.stop()
+        log.info("draining %d open requests", api.open_requests)
+        await api.idle.wait()
+    finally:
+        await runner.cleanup()
+        api.generator.engine.close()
