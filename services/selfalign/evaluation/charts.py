@@ -10,7 +10,8 @@ from selfalign.evaluation.scales import Scale, number, percent, ticks
 WIDTH = 920.0
 SERIES = ("s1", "s2", "s3", "s4")
 NO_DATA = "No data."
-_CHAR = 6.6  # Width of a label's character at 12 px, on the safe side.
+CHAR = 6.6
+"""Width of a label's character at 12 px, on the safe side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,22 @@ def funnel(stages: Sequence[FunnelStage]) -> Markup:
     return svg(WIDTH, len(stages) * step + 4, "Rows of each stage by status", *parts)
 
 
-def bars(label: str, values: Mapping[str, float], kind: str, shown: Sequence[str] = ()) -> Markup:
+def bars(
+    label: str, values: Mapping[str, float], kinds: Sequence[str], shown: Sequence[str] = ()
+) -> Markup:
     """Horizontal bars in the order given.
 
     Args:
-        kind: The bars' class in the stylesheet.
+        label: What they show, for the blind.
+        values: A length for each name.
+        kinds: Each bar's class in the stylesheet.
         shown: Text at each bar's end; the number itself by default.
     """
     if not values:
         return nothing()
-    names = [clipped(name, 34) for name in values]
+    names = [clipped(name, 40) for name in values]
     step = 24.0
-    left = 16 + _CHAR * max(map(len, names))
+    left = 16 + CHAR * max(map(len, names))
     x = Scale(0, max(max(values.values()), 1e-12), left, WIDTH - 150)
     parts: list[str] = []
     for row, (full, value) in enumerate(values.items()):
@@ -79,7 +84,7 @@ def bars(label: str, values: Mapping[str, float], kind: str, shown: Sequence[str
         text = shown[row] if shown else number(value)
         parts += [
             text_at(left - 10, y + 13, names[row], "end"),
-            rect(left, y, max(1.5, x(value) - left), 17, f"bar {kind}", f"{full}: {text}"),
+            rect(left, y, max(1.5, x(value) - left), 17, f"bar {kinds[row]}", f"{full}: {text}"),
             text_at(max(left + 1.5, x(value)) + 8, y + 13, text),
         ]
     return svg(WIDTH, len(names) * step + 6, label, *parts)
@@ -92,13 +97,13 @@ def heat_map(
     if not rows or not columns:
         return nothing()
     names = [clipped(name, 30) for name in rows]
-    left = 16 + _CHAR * max(map(len, names))
+    left = 16 + CHAR * max(map(len, names))
     top = 118.0
-    cell = min(46.0, (WIDTH - left - 10) / len(columns))
+    cell = min(46.0, (WIDTH - left - 76) / len(columns))
     parts: list[str] = []
     for column, name in enumerate(columns):
         x, y = left + (column + 0.5) * cell + 4, top - 8
-        text = clipped(name, 20)
+        text = clipped(name, 21)
         parts.append(
             element("text", text, class_="label", transform=f"translate({x:.1f} {y:g}) rotate(-45)")
         )
@@ -120,7 +125,7 @@ def _cell(x: float, y: float, size: float, share: float, depth: float) -> Markup
     )
     if share <= 0:
         return box
-    tone = "cell-text deep" if depth > 0.55 else "cell-text"
+    tone = "cell-text deep" if depth > 0.7 else "cell-text"
     return join(box, text_at(x + size / 2 - 1, y + 15, f"{100 * share:.0f}", "middle", tone))
 
 
@@ -182,7 +187,7 @@ def legend(names: Sequence[str], left: float) -> Markup:
     for name, class_ in zip(names, SERIES * len(names), strict=False):
         parts.append(element("rect", x=x, y=4, width=12, height=12, rx=3, class_=f"dot {class_}"))
         parts.append(text_at(x + 18, 14, name))
-        x += 18 + _CHAR * len(name) + 24
+        x += 18 + CHAR * len(name) + 24
     return join(*parts)
 
 
@@ -193,7 +198,7 @@ def intervals(
     if not rows:
         return nothing()
     step, top = 26.0, 8.0
-    left = 16 + _CHAR * max(len(name) for name, _, _ in rows)
+    left = 16 + CHAR * max(len(name) for name, _, _ in rows)
     x = Scale(0.0, 1.0, left, WIDTH - 150)
     bottom = top + step * len(rows)
     parts: list[str] = []

@@ -1,8 +1,10 @@
-"""Length distributions as curves over common bins."""
+"""Length distributions: curves over common bins, and strips of dots for small samples."""
 
 from collections.abc import Mapping, Sequence
 
-from selfalign.evaluation.scales import quantile, ticks
+from selfalign.evaluation.charts import CHAR, SERIES, WIDTH, nothing
+from selfalign.evaluation.markup import Markup, element, line, svg, text_at
+from selfalign.evaluation.scales import Scale, number, quantile, ticks
 
 BINS = 40
 
@@ -31,3 +33,33 @@ def length_curves(
             ((index + 0.5) * width, count / len(each)) for index, count in enumerate(counts)
         ]
     return curves
+
+
+def strips(label: str, values: Mapping[str, Sequence[int]], x_title: str) -> Markup:
+    """A row of dots for each name, with a bar at its median; colours as in the names' order."""
+    if not any(values.values()):
+        return nothing()
+    step, top = 34.0, 6.0
+    left = 24 + CHAR * max(map(len, values))
+    bottom = top + step * len(values)
+    x_ticks = ticks(0, max(value for each in values.values() for value in each), 8)
+    x = Scale(0, x_ticks[-1], left, WIDTH - 130)
+    parts: list[str] = []
+    for tick in x_ticks:
+        parts.append(line(x(tick), top, x(tick), bottom, "grid"))
+        parts.append(text_at(x(tick), bottom + 18, number(tick), "middle", "label muted"))
+    for row, (name, each) in enumerate(values.items()):
+        class_ = SERIES[row % len(SERIES)]
+        y = top + step * (row + 0.5)
+        parts.append(text_at(left - 16, y + 4, name, "end"))
+        parts += [_spot(x(value), y, f"{name}: {number(value)}", class_) for value in each]
+        if each:
+            median = sorted(each)[len(each) // 2]
+            parts.append(line(x(median), y - 12, x(median), y + 12, f"median {class_}"))
+            parts.append(text_at(WIDTH - 112, y + 4, f"median {number(median)}"))
+    parts.append(text_at((left + WIDTH - 130) / 2, bottom + 36, x_title, "middle", "label muted"))
+    return svg(WIDTH, bottom + 44, label, *parts)
+
+
+def _spot(x: float, y: float, title: str, class_: str) -> Markup:
+    return element("circle", element("title", title), cx=x, cy=y, r=4.5, class_=f"spot {class_}")

@@ -70,7 +70,10 @@ def _lead(view: RunView) -> str:
 def _tiles(view: RunView) -> list[Markup]:
     """The run in a few figures."""
     tiles = []
-    for stage, text in (("align", "of the aligned rows accepted"), ("refine", "of the refined")):
+    for stage, text in (
+        ("align", "of aligned rows accepted"),
+        ("refine", "of refined rows accepted"),
+    ):
         manifest = view.stage(stage)
         if manifest is not None and manifest.inputs:
             counts = f"{number(manifest.accepted)} of {number(manifest.inputs)}"
@@ -85,7 +88,7 @@ def _result_tiles(results: EvaluationResults) -> list[Markup]:
     tiles = []
     before, after = usable.get("base"), usable.get("final")
     if before and after:
-        change = f"{percent(before.value)} → {percent(after.value)}"
+        change = _change(before.value, after.value)
         what = f"usable held-out answers, {ARM_TITLES['base']} → {ARM_TITLES['final']}"
         tiles.append(_tile(change, what))
     for benchmark, name in (("hhh", "HHH accuracy"), ("truthfulqa", "TruthfulQA MC1")):
@@ -96,9 +99,13 @@ def _result_tiles(results: EvaluationResults) -> list[Markup]:
         }
         before, after = found.get("base"), found.get("final")
         if before and after:
-            change = f"{percent(before.value)} → {percent(after.value)}"
+            change = _change(before.value, after.value)
             tiles.append(_tile(change, f"{name}, base → final, n = {number(after.n)}"))
     return tiles
+
+
+def _change(before: float, after: float) -> str:
+    return f"{percent(before).removesuffix(' %')} → {percent(after)}"
 
 
 def _tile(value: str, text: str) -> Markup:

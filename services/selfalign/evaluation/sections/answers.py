@@ -11,13 +11,14 @@ from selfalign.evaluation.scales import number
 from selfalign.evaluation.sections.common import mean_cell, note, share_cell, table
 
 HEAD = (
-    "Arm", "Answers", "Failed", "Direct", "Ends by itself", "Usable", "Empty", "Characters",
-    "Tokens", "Repeated", "Cites rules",
+    "Arm", "Answers", "Failed", "Direct", "Ended", "Usable", "Empty", "Characters", "Tokens",
+    "Repeated", "Cites rules",
 )  # fmt: skip
 EXPLANATION = (
-    "Prompts that no training saw. Direct: answers at once, in its layout's format. Ends by "
-    "itself: not cut off at the length limit. Usable: direct, ended and not empty. Repeated: share "
-    "of word trigrams that occurred before in the same answer. Small print: bootstrap interval."
+    "Prompts that no training saw. Direct: answers at once, in its layout's format. Ended: "
+    "stopped by itself, not at the length limit. Usable: direct, ended and not empty. Repeated: "
+    "share of word trigrams that occurred before in the same answer. Small print: bootstrap "
+    "interval, which is too narrow where answers are few or all alike."
 )
 
 
@@ -69,8 +70,8 @@ def _card(answer: HeldOutAnswer) -> Markup:
     title = element("h4", ARM_TITLES[answer.arm])
     class_ = f"answer {answer.arm}"
     if answer.reason:
-        badges = element("div", _badge(answer.reason, "bad"), class_="badges")
-        return element("div", title, element("div", answer.evidence), badges, class_=class_)
+        failed = element("div", _badge(answer.reason, "bad"), class_="badges")
+        return element("div", title, element("div", answer.evidence), failed, class_=class_)
     thoughts = [element("div", answer.thoughts, class_="thoughts")] if answer.thoughts else []
     text = answer.answer or "(empty)"
     badges = [

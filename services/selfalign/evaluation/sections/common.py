@@ -37,7 +37,7 @@ def share_cell(estimate: Estimate | None) -> Markup:
     """A share with its interval."""
     if estimate is None:
         return Markup(MISSING)
-    interval = f"{percent(estimate.low)} – {percent(estimate.high)}"
+    interval = " – ".join(percent(end).removesuffix(" %") for end in (estimate.low, estimate.high))
     return join(percent(estimate.value), element("small", interval))
 
 

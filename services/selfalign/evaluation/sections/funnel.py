@@ -64,7 +64,9 @@ def _reasons(stage: Manifest, rows: pa.Table) -> Iterable[Markup]:
         shown["all others"] = rest
     total = stage.inputs or sum(stage.reasons.values())
     texts = [f"{number(count)} · {percent(count / total)}" for count in shown.values()]
-    yield element("figure", bars(f"Rows of {stage.stage} by reason", shown, "rejected", texts))
+    # Rows fail of an error type, and filters have lower-case names.
+    kinds = ["failed" if reason[:1].isupper() else "rejected" for reason in shown]
+    yield element("figure", bars(f"Rows of {stage.stage} by reason", shown, kinds, texts))
     examples = first_evidence(rows)
     found = [(name, clipped(examples[name], 160)) for name in shown if examples.get(name)]
     if found:

@@ -41,7 +41,10 @@ def _citations(found: Citations) -> Markup:
         f"{number(misnamed)}; of rules that do not exist: {number(found.unknown)}."
     )
     caption = "Share of accepted stage-2 rows that cite each rule, with its bootstrap interval."
-    return join(note(text), figure(bars("Citations by rule", values, "plain", texts), caption))
+    return join(
+        note(text),
+        figure(bars("Citations by rule", values, ["plain"] * len(values), texts), caption),
+    )
 
 
 def _interval(estimate: Estimate | None) -> str:

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 import pyarrow.compute as pc
 
 from selfalign.evaluation.charts import line_chart
-from selfalign.evaluation.distributions import length_curves
+from selfalign.evaluation.distributions import length_curves, strips
 from selfalign.evaluation.markup import Markup, element, join
 from selfalign.evaluation.results import ARM_TITLES, ARMS
 from selfalign.evaluation.run_view import TRAINING_STAGES, RunView
 from selfalign.evaluation.scales import number
 from selfalign.evaluation.sections.common import MISSING, figure, note, table
 
+# More dots than these hide each other.
+MAX_DOTS = 300
 # What a training stage's manifest may tell, and how it is called here.
 FACTS = {
     "base_model": "Base model",
@@ -61,7 +63,7 @@ def lengths_section(view: RunView) -> Markup:
         element("h3", "Training data"),
         _curves(data, "Accepted answers of stages align and refine."),
         element("h3", "Held-out answers"),
-        _curves(held_out_lengths(view), "Answers that are not empty, by arm."),
+        _held_out(held_out_lengths(view)),
     ]
     return join(*parts)
 
@@ -83,6 +85,14 @@ def held_out_lengths(view: RunView) -> dict[str, list[int]]:
         ARM_TITLES[arm]: [each.chars for each in answers if each.arm == arm and each.chars]
         for arm in ARMS
     }
+
+
+def _held_out(lengths: Mapping[str, Sequence[int]]) -> Markup:
+    """Every answer as a dot while they are few, curves from then on."""
+    if max(map(len, lengths.values())) > MAX_DOTS:
+        return _curves(lengths, "Answers that are not empty, by arm.")
+    caption = "Characters of every answer that is not empty; the bar is the arm's median."
+    return figure(strips("Lengths of held-out answers", lengths, "characters"), caption)
 
 
 def _curves(lengths: Mapping[str, Sequence[int]], caption: str) -> Markup:
