@@ -54,8 +54,10 @@ def cut_loops(text: str, settings: LoopSettings) -> str:
 
 
 def distinct_share(text: str, n: int = _GRAM) -> float:
-    """Share of distinct n-grams of words; 1 where the text is shorter than one."""
-    grams = ngrams(words(text), n)
+    """Share of distinct n-grams of words; 1 where the text is shorter than one.
+
+    Numbers are left out: those of a numbered list would hide that its items are the same."""
+    grams = ngrams([word for word in words(text) if not word.isdigit()], n)
     return len(set(grams)) / len(grams) if grams else 1.0
 
 
