@@ -46,10 +46,10 @@ def cut_loops(text: str, settings: LoopSettings) -> str:
             matched += 1
         length = matched + period - start
         if _is_loop(length, period, settings):
-            begin, end = places[start].start(), places[start + period - 1].end()
-            loop = text[begin : places[start + length - 1].end()]
-            if any(map(str.isalpha, loop)) and not _exempt(text, begin, begin + len(loop)):
-                return text[:end].rstrip()
+            begin, end = places[start].start(), places[start + length - 1].end()
+            letters = any(map(str.isalpha, text[begin:end]))
+            if letters and not _exempt(text, begin, end):
+                return text[: places[_last_kept(tokens, start, period, length)].end()]
     return text
 
 
@@ -93,6 +93,15 @@ def _candidates(tokens: list[str]) -> list[tuple[int, int]]:
                 found.append((before, period))
         last[gram] = place
     return sorted(found)
+
+
+def _last_kept(tokens: list[str], start: int, period: int, length: int) -> int:
+    """The last token of the first round: the first end of a sentence from there on.
+
+    A block may match from the middle of a sentence on; less than a second round is kept."""
+    first = start + period - 1
+    ends = range(first, min(first + period, start + length))
+    return next((place for place in ends if tokens[place][-1] in ".!?…。！？"), first)
 
 
 def _is_loop(length: int, period: int, settings: LoopSettings) -> bool:
