@@ -9,16 +9,35 @@ import openai
 from openai import AsyncOpenAI
 from openai.types import Completion as Answer
 
-from selfalign.errors import EngineError, EngineUnavailable
+from selfalign.errors import EngineError, EngineRejected, EngineUnavailable
 from selfalign.inference.engine import Completion, EngineInfo, SamplingParams
 from selfalign.inference.faults import not_an_answer, status_error
+from selfalign.inference.http import Http
 from selfalign.inference.retry import Calls
 from selfalign.inference.settings import EngineSettings
 from selfalign.inference.texts import cut_at_stop, finish_reason, matching_logprob
-from selfalign.inference.transport import AiohttpTransport
 from selfalign.telemetry.metrics import Metrics
 
 INFO_DEADLINE_S = 30.0
+
+
+class _Transport(httpx2.AsyncBaseTransport):
+    """Our connections, as the client library's HTTP client wants them."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        body = await request.aread()
+        try:
+            answer = await self._http.request(request.method, str(request.url), body or None)
+        except EngineUnavailable as error:
+            raise httpx2.ConnectError(str(error)) from error
+        headers = {"content-type": answer.headers.get("content-type", "")}
+        return httpx2.Response(answer.status, headers=headers, content=answer.body)
+
+    async def aclose(self) -> None:
+        await self._http.close()
 
 
 class OpenAIEngine:
@@ -33,17 +52,14 @@ class OpenAIEngine:
         self._metrics = metrics
         root = str(settings.url).rstrip("/")
         self._url = root if root.endswith("/v1") else f"{root}/v1"
-        transport = AiohttpTransport(
-            token=token, connect_timeout_s=settings.connect_timeout_s, tls_ca=settings.tls_ca
-        )
-        self._http = httpx2.AsyncClient(transport=transport, timeout=None, trust_env=False)
+        http = Http(token, settings.connect_timeout_s, settings.tls_ca)
         # Retries and time limits are ours: the library's know nothing of admission.
         self._client = AsyncOpenAI(
             api_key="unused",
             base_url=self._url,
             max_retries=0,
             timeout=None,
-            http_client=self._http,
+            http_client=httpx2.AsyncClient(transport=_Transport(http), trust_env=False),
         )
 
     async def generate(
@@ -116,6 +132,8 @@ class OpenAIEngine:
             )
         except openai.OpenAIError as error:
             raise _error(url, error) from error
+        except UnicodeEncodeError as error:
+            raise EngineRejected(f"the prompt cannot be sent as UTF-8: {error}") from error
         except ValueError as error:
             raise not_an_answer(url, str(error)) from error
         # The library checks neither content type nor fields of a 200.
@@ -140,7 +158,7 @@ def _error(url: str, error: openai.OpenAIError) -> EngineError:
     if isinstance(error, openai.APIResponseValidationError):
         return not_an_answer(url, str(error))
     if isinstance(error, openai.APIConnectionError):
-        return EngineUnavailable(f"{url}: {error.__cause__ or error}")
+        return EngineUnavailable(str(error.__cause__ or error))
     return EngineError(f"{url}: {error}")
 
 

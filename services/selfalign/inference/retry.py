@@ -69,6 +69,7 @@ class Calls:
         until the deadline, other failures at most `attempts` times.
         """
         budget, tries, failures = deadline_s, 0, 0
+        last: EngineError | None = None
         while True:
             await self.admission.acquire()
             started = time.monotonic()
@@ -81,8 +82,11 @@ class Calls:
                 failures += not isinstance(error, EngineOverloaded)
                 pause = self._policy.backoff(tries)
                 budget -= time.monotonic() - started + pause
+                if last is None or not isinstance(error, EngineTimeout):
+                    # What used the time up says more than the attempt that it was too short for.
+                    last = error
                 if failures > self._policy.attempts or budget <= 0:
-                    raise _final(error, tries, deadline_s) from error
+                    raise _final(last, tries, deadline_s) from error
             await asyncio.sleep(pause)
 
     async def _once(

@@ -5,12 +5,11 @@ where the client library parses each into a dataclass. Only the texts matter, an
 """
 
 import json
-from collections.abc import Mapping
 
-import httpx2
 from pydantic import BaseModel, ValidationError
 
 from selfalign.inference.faults import not_an_answer
+from selfalign.inference.http import HttpAnswer
 
 PROMPT_TOKENS = "prompt_tokens"
 
@@ -40,22 +39,20 @@ class _Tokens(BaseModel):
     details: _TokenDetails | None = None
 
 
-def trimmed(url: str, headers: Mapping[str, str], body: bytes) -> bytes:
+def trimmed(url: str, answer: HttpAnswer) -> bytes:
     """The answer without its tokens, and with the prompt's token count out of the headers.
 
     TGI's generated_text is empty when the last token ends inside a character; the texts of the
     tokens before it are still there.
 
     Raises:
-        httpx2.DecodingError: it is no answer of TGI's.
+        EngineError: it is no answer of TGI's.
     """
-    if not url.endswith("/generate"):
-        return body
+    body = answer.body
     try:
         generated = _Generated.model_validate_json(body)
     except ValidationError as error:
-        message = str(not_an_answer(url, body.decode(errors="replace")))
-        raise httpx2.DecodingError(message) from error
+        raise not_an_answer(url, answer.text) from error
     if b'"top_tokens"' in body:
         return body
     details = generated.details or _Details()
@@ -67,7 +64,7 @@ def trimmed(url: str, headers: Mapping[str, str], body: bytes) -> bytes:
         "generated_tokens": details.generated_tokens or 0,
         "prefill": [],
         "tokens": [],
-        PROMPT_TOKENS: _count(headers.get("x-prompt-tokens", "")),
+        PROMPT_TOKENS: _count(answer.headers.get("x-prompt-tokens", "")),
     }
     return json.dumps({"generated_text": text, "details": kept}).encode()
 

@@ -255,6 +255,16 @@ async def test_null_fields(kind: str) -> None:
         assert await ask(engine) == "Fine."
 
 
+async def test_a_prompt_that_is_no_unicode_text(kind: str) -> None:
+    double = EngineDouble()
+    async with client(kind, double) as engine:
+        with pytest.raises(EngineRejected, match="UTF-8"):
+            await engine.generate("\ud800", GREEDY, seed=1, deadline_s=10.0)
+        assert (await engine.generate("\u0000 世界 🌍", GREEDY, seed=1, deadline_s=10.0)).text
+    key = "inputs" if kind == "tgi" else "prompt"
+    assert [request[key] for request in double.requests] == ["\u0000 世界 🌍"]
+
+
 async def test_token(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "the-users-own")
     monkeypatch.setenv("OPENAI_API_KEY", "the-users-own")
