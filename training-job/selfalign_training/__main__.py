@@ -14,7 +14,7 @@ from pathlib import Path
 from selfalign.errors import ConfigError, SelfAlignError
 from selfalign_training.batches import plan_batches
 from selfalign_training.load import load_config
-from selfalign_training.ranks import prepare_environment
+from selfalign_training.ranks import die_with_launcher, prepare_environment
 
 UNEXPECTED = 70
 TERMINATED = 143
@@ -63,17 +63,18 @@ def check(path: Path, ranks: str | None) -> int:
 def run(path: Path) -> int:
     """One rank of a job."""
     prepare_environment()
-    alone()
+    if "WORLD_SIZE" in os.environ:
+        die_with_launcher()
+    else:
+        stand_alone()
     config = load_config(path)
     from selfalign_training.train import Outcome, run_job
 
     return TERMINATED if run_job(config) is Outcome.TERMINATED else 0
 
 
-def alone() -> None:
+def stand_alone() -> None:
     """Gives a process without torchrun the rendezvous that DeepSpeed asks for."""
-    if "WORLD_SIZE" in os.environ:
-        return
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

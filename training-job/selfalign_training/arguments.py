@@ -75,7 +75,7 @@ def sequence_table(
 def trainer_arguments(
     config: TrainingConfig, plan: BatchPlan, device: Device, job: Path, *, packed: bool
 ) -> SFTConfig:
-    """TRL's arguments; making them starts DeepSpeed and the process group."""
+    """TRL's arguments; the process group must be there."""
     return SFTConfig(
         output_dir=str(job),
         deepspeed=deepspeed_settings(config, cuda=device.cuda),

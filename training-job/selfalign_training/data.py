@@ -18,10 +18,13 @@ COLUMNS = ("prompt_id", "instruction", "input", "answer", "complete")
 class Tokenizer(Protocol):
     """What is used of a fast tokenizer of transformers."""
 
-    is_fast: bool
-    all_special_ids: list[int]
+    @property
+    def is_fast(self) -> bool: ...
 
-    def __call__(self, text: list[str], **options: Any) -> Any: ...  # noqa: ANN401
+    @property
+    def all_special_ids(self) -> list[int]: ...
+
+    def __call__(self, text: Any, **options: Any) -> Any: ...  # noqa: ANN401
 
 
 @dataclass(frozen=True, slots=True)

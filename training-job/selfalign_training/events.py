@@ -64,19 +64,26 @@ class PrometheusGauges:
             for name, text in GAUGES.items()
         }
         try:
-            server, _ = start_http_server(port, registry=registry)
+            self._server, self._thread = start_http_server(port, registry=registry)
         except OSError as error:
             raise PortInUse(
                 f"metrics_port: port {port} cannot be used: {error.strerror}; name another one, "
                 "or 0 for any free port"
             ) from error
-        tell("note", message=f"metrics on port {server.server_port}", port=server.server_port)
+        bound = self._server.server_port
+        tell("note", message=f"metrics on port {bound}", port=bound)
 
     def show(self, record: dict[str, Any]) -> None:
         """Sets each gauge that the record has a number for."""
         for name, gauge in self._gauges.items():
             if isinstance(record.get(name), int | float):
                 gauge.set(record[name])
+
+    def close(self) -> None:
+        """Frees the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -2,12 +2,15 @@
 
 import ctypes
 import logging
+import os
 import time
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import deepspeed
+import torch
 import torch.distributed as dist
 from transformers.trainer_callback import PrinterCallback
 
@@ -62,6 +65,7 @@ class Session:
         if not device.cuda:
             keep_freed_memory()
         packed = use_packing(config, device)
+        start_process_group(config, cuda=device.cuda)
         self._job.mkdir(parents=True, exist_ok=True)
         arguments = trainer_arguments(config, plan, device, self._job, packed=packed)
         table = sequence_table(dataset.examples, config, plan, packed=packed)
@@ -131,6 +135,17 @@ class Session:
         gauges = None if port is None else PrometheusGauges(port)
         trainer.add_callback(ProgressCallback(log, gauges))
         return log
+
+
+def start_process_group(config: TrainingConfig, *, cuda: bool) -> None:
+    """Starts DeepSpeed's communication, which ZeRO-3 needs before the model is loaded."""
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    deepspeed.init_distributed(
+        dist_backend="nccl" if cuda else "gloo",
+        timeout=timedelta(seconds=config.process_group_timeout_s),
+        verbose=False,
+    )
 
 
 def quiet_third_parties(*, cuda: bool) -> None:

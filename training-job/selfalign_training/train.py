@@ -1,5 +1,6 @@
 """One training job from start to end: data, model, training, export."""
 
+import math
 import os
 import shutil
 import time
@@ -114,8 +115,17 @@ def describe(records: list[dict[str, Any]]) -> dict[str, Any]:
         "steps": records[-1]["steps"],
         "loss_first": records[0]["loss"],
         "loss_last": records[-1]["loss"],
+        "loss_by_epoch": loss_by_epoch(records),
         "losses": [[record["step"], record["loss"]] for record in records],
     }
+
+
+def loss_by_epoch(records: list[dict[str, Any]]) -> list[float]:
+    """The mean logged loss of each epoch: single steps differ by the lengths of their rows."""
+    by_epoch: dict[int, list[float]] = {}
+    for record in records:
+        by_epoch.setdefault(math.ceil(record["epoch"]), []).append(record["loss"])
+    return [round(sum(losses) / len(losses), 4) for _, losses in sorted(by_epoch.items())]
 
 
 def publish_job(

@@ -1,0 +1,202 @@
+"""Whole jobs under torchrun with two ranks: what they leave, and what kills cost."""
+
+import hashlib
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfalign.errors import ConfigError, ModelError
+from selfalign_training.__main__ import main
+from selfalign_training.load import load_config
+from support.training_job import Job, MakeJob, kill, rank_pids
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+STEPS = 10
+
+
+def generate(model: Any, **options: Any) -> Any:
+    return model.generate(**options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(make_job: MakeJob) -> Job:
+    job = make_job()
+    assert job.run() == 0, job.stderr
+    return job
+
+
+def test_the_output_is_complete_and_its_manifest_true(undisturbed: Job) -> None:
+    manifest = undisturbed.manifest()
+    assert manifest["stage"] == "engrave"
+    assert manifest["fingerprint"] == {"constitution": "abc"}
+    names = {part["name"] for part in manifest["parts"]}
+    assert {
+        "metrics.jsonl",
+        "adapter/adapter_model.safetensors",
+        "adapter/adapter_config.json",
+        "merged/model.safetensors",
+        "merged/config.json",
+        "merged/tokenizer.json",
+    } <= names
+    for part in manifest["parts"]:
+        data = (undisturbed.output / part["name"]).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (part["size"], part["sha256"])
+    details = manifest["details"]
+    assert (details["rows"], details["sequences"], details["dropped_empty"]) == (37, 36, 1)
+    assert (details["steps"], details["ranks"], details["packed"]) == (STEPS, 2, False)
+    assert not list(Path(undisturbed.values["work_dir"]).iterdir())
+
+
+def test_the_loss_goes_down_and_every_step_is_told(undisturbed: Job) -> None:
+    losses = undisturbed.losses()
+    assert list(losses) == list(range(1, STEPS + 1))
+    first, last = undisturbed.manifest()["details"]["loss_by_epoch"]
+    assert last < 0.8 * first
+    assert [record["loss"] for record in undisturbed.metrics()] == list(losses.values())
+    assert all(record["tokens_per_s"] > 0 for record in undisturbed.metrics())
+
+
+def test_merged_weights_answer_as_base_and_adapter_do(undisturbed: Job, base_model: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    merged = AutoModelForCausalLM.from_pretrained(undisturbed.output / "merged")
+    assert merged.dtype == torch.bfloat16
+    merged.to(dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(base_model, dtype=torch.float32)
+    adapted = PeftModel.from_pretrained(base, undisturbed.output / "adapter")
+    tokenizer = AutoTokenizer.from_pretrained(undisturbed.output / "merged")
+    question = "Which colour has the river number 14?"
+    prompt = tokenizer(f"# Assistant\n{question}\n\n### Assistant\n", return_tensors="pt")
+    options: dict[str, Any] = {"max_new_tokens": 8, "do_sample": False}
+    expected = generate(adapted, **prompt, **options)
+    assert torch.equal(generate(merged, **prompt, **options), expected)
+    with adapted.disable_adapter():
+        assert not torch.equal(generate(adapted, **prompt, **options), expected)
+
+
+def test_a_finished_job_is_not_done_again(undisturbed: Job) -> None:
+    before = (undisturbed.output / "manifest.json").stat().st_mtime_ns
+    told = undisturbed.losses()
+    job = Job(undisturbed.folder, undisturbed.values)
+    assert job.run(ranks=1) == 0, job.stderr
+    assert [event["event"] for event in job.events] == ["note"]
+    assert job.events[0]["message"].endswith("run/engrave is done already")
+    assert (undisturbed.output / "manifest.json").stat().st_mtime_ns == before
+    assert told
+
+
+def test_sigterm_and_kill_cost_no_step(make_job: MakeJob, undisturbed: Job) -> None:
+    """SIGTERM: checkpoint, exit 143. SIGKILL of a rank: on from the newest checkpoint."""
+    job = make_job()
+
+    def terminate(step: int, process: subprocess.Popen[str]) -> None:
+        if step == 1:
+            kill(rank_pids(process.pid)[1], signal.SIGTERM)
+
+    assert job.run(terminate) == 143, job.stderr
+    stopped_at = max(job.losses())
+    assert stopped_at < STEPS
+    assert not (job.output / "manifest.json").exists()
+
+    def murder(step: int, process: subprocess.Popen[str]) -> None:
+        if step == stopped_at + 4:
+            kill(rank_pids(process.pid)[1], signal.SIGKILL)
+
+    assert job.run(murder) == 137, job.stderr
+    assert min(job.losses()) == stopped_at + 1
+    killed_at = max(job.losses())
+
+    assert job.run() == 0, job.stderr
+    resumed_at = job.manifest()["details"]["resumed_at_step"]
+    assert stopped_at < resumed_at <= killed_at
+    assert min(job.losses()) == resumed_at + 1
+    expected = [(record["step"], record["loss"]) for record in undisturbed.metrics()]
+    assert [(record["step"], record["loss"]) for record in job.metrics()] == expected
+    for name in ("adapter/adapter_model.safetensors", "merged/model.safetensors"):
+        assert (job.output / name).read_bytes() == (undisturbed.output / name).read_bytes()
+
+
+def test_zero_3_with_the_papers_schedule(make_job: MakeJob, undisturbed: Job) -> None:
+    job = make_job(
+        zero_stage=3,
+        scheduler="warmup_decay",
+        warmup_steps=3,
+        gradient_checkpointing=True,
+        epochs=1,
+        metrics_port=0,
+    )
+    assert job.run() == 0, job.stderr
+    rates = [event["learning_rate"] for event in job.events if event["event"] == "step"]
+    assert rates[2] > rates[1] > rates[0] == 0
+    assert rates[1] == pytest.approx(rates[2] * 0.6309, rel=1e-3)  # log 2 / log 3
+    assert rates[4] < rates[3] <= rates[2]
+    # Before the first update the rates do not matter, ZeRO stages and checkpointing neither.
+    assert job.losses()[1] == pytest.approx(undisturbed.losses()[1], rel=1e-2)
+    assert (job.output / "merged" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        ({"micro_batch_size": 8}, 64, "8 / (micro_batch_size 8 x 2 ranks) = 0.5"),
+        ({"data": {"store": "STORE", "stage_prefix": "run/refine"}}, 65, "no accepted rows"),
+        ({"max_length": 16}, 65, "36 rows are longer than max_length 16"),
+        ({"max_length": 512}, 64, "max_length 512 exceeds the context"),
+        ({"dtype": "fp16"}, 64, "dtype: fp16 needs a CUDA device"),
+    ],
+)
+def test_bad_input_is_named_and_has_its_exit_code(
+    make_job: MakeJob,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    code: int,
+    message: str,
+) -> None:
+    job = make_job()
+    if "data" in changes:
+        changes = {"data": changes["data"] | {"store": job.values["data"]["store"]}}
+    job.values |= changes
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2" if "micro_batch_size" in changes else "1")
+    assert main([str(job.config)]) == code
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        (
+            {"lora": {"targets": ["q_proj", "query"]}},
+            ConfigError,
+            "lora.targets: 'query' matches no module of .* expected some of .* q_proj",
+        ),
+        ({"base_model": "WITHOUT WEIGHTS"}, ModelError, "base_model: cannot load"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_named(
+    make_job: MakeJob,
+    base_model: Path,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    kind: type[Exception],
+    message: str,
+) -> None:
+    from selfalign_training.model import load_model
+
+    if "base_model" in changes:
+        shutil.copyfile(base_model / "config.json", tmp_path / "config.json")
+        changes = {"base_model": str(tmp_path)}
+    config = load_config(make_job(**changes).config)
+    with pytest.raises(kind, match=message):
+        load_model(config, "sdpa")

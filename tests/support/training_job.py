@@ -1,0 +1,110 @@
+"""A training job run as real processes under torchrun, and signals to its ranks."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+
+@dataclass
+class Job:
+    """A configuration file, its store, and the events of its runs."""
+
+    folder: Path
+    values: dict[str, Any]
+    events: list[dict[str, Any]] = field(default_factory=list)
+    stderr: str = ""
+
+    @property
+    def output(self) -> Path:
+        return Path(self.values["output"]["store"], self.values["output"]["prefix"])
+
+    @property
+    def config(self) -> Path:
+        path = self.folder / "config.yaml"
+        path.write_text(yaml.safe_dump(self.values))
+        return path
+
+    def manifest(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.output / "manifest.json").read_text())
+        return loaded
+
+    def metrics(self) -> list[dict[str, Any]]:
+        text = (self.output / "metrics.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def run(
+        self, on_step: Callable[[int, subprocess.Popen[str]], None] | None = None, ranks: int = 2
+    ) -> int:
+        """Runs the job under torchrun; `on_step` may send signals. Returns the exit code."""
+        self.events = []
+        command = [sys.executable, "-m", "selfalign_training", "launch", "--standalone"]
+        command += [f"--nproc-per-node={ranks}", str(self.config)]
+        errors = self.folder / "stderr.log"
+        with started(command, errors) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if not line.startswith("{"):
+                    continue
+                event = json.loads(line)
+                self.events.append(event)
+                if on_step is not None and event["event"] == "step":
+                    on_step(event["step"], process)
+            code = process.wait(60)
+        self.stderr = errors.read_text()
+        return code
+
+    def losses(self) -> dict[int, float]:
+        """The loss of each step that the last run told."""
+        return {event["step"]: event["loss"] for event in self.events if event["event"] == "step"}
+
+
+@contextmanager
+def started(command: list[str], errors: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process group that is gone afterwards."""
+    with errors.open("w") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+    try:
+        with process:
+            yield process
+    finally:
+        # Its ranks, in sessions of their own, end with it.
+        kill(process.pid, signal.SIGKILL)
+
+
+def rank_pids(launcher: int) -> list[int]:
+    """The processes of the ranks, in the order of their rank."""
+    found = {}
+    try:
+        for child in psutil.Process(launcher).children():
+            if rank := child.environ().get("RANK"):
+                found[int(rank)] = child.pid
+    except psutil.NoSuchProcess:
+        pass
+    return [found[rank] for rank in sorted(found)]
+
+
+def kill(pid: int, number: signal.Signals) -> None:
+    """Sends a signal to a process that may be gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+MakeJob = Callable[..., Job]

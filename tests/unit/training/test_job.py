@@ -1,0 +1,121 @@
+"""Checkpoint markers, DeepSpeed settings, metrics and events, and where a rank stands."""
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfalign.errors import ConfigError, PortInUse
+from selfalign.storage.open import open_store
+from selfalign_training.checkpoints import (
+    complete_checkpoints,
+    mark_complete,
+    newest_complete,
+    prune,
+)
+from selfalign_training.events import MetricsLog, PrometheusGauges
+from selfalign_training.load import load_config
+from selfalign_training.ranks import read_ranks
+from selfalign_training.zero import deepspeed_settings, zero_stage
+
+
+def checkpoint(job: Path, step: int, *, complete: bool = True) -> Path:
+    folder = job / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    (folder / "weights").write_text("w")
+    if complete:
+        mark_complete(folder, step, world_size=2)
+    return folder
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    assert newest_complete(tmp_path, 2) is None
+    checkpoint(tmp_path, 9)
+    checkpoint(tmp_path, 10)
+    checkpoint(tmp_path, 20, complete=False)
+    torn = checkpoint(tmp_path, 30, complete=False)
+    (torn / "complete.json").write_text("{")
+    found = newest_complete(tmp_path, 2)
+    assert found is not None
+    assert found.step == 10
+
+
+def test_another_world_size_is_refused(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 5)
+    with pytest.raises(ConfigError, match="written by 2 ranks, this job has 4"):
+        newest_complete(tmp_path, 4)
+
+
+def test_the_newest_complete_checkpoints_are_kept(tmp_path: Path) -> None:
+    for step in (1, 2, 10):
+        checkpoint(tmp_path, step)
+    checkpoint(tmp_path, 3, complete=False)
+    prune(tmp_path, keep_last=2)
+    assert [found.step for found in complete_checkpoints(tmp_path)] == [2, 10]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-2"]
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_deepspeed_settings_of_each_stage(config_file: Path, stage: int) -> None:
+    config = load_config(config_file).model_copy(update={"zero_stage": stage})
+    settings = deepspeed_settings(config, cuda=False)
+    assert zero_stage(settings) == stage
+    assert settings["train_batch_size"] == "auto"
+    assert settings["zero_force_ds_cpu_optimizer"] is False
+    assert "scheduler" not in settings
+
+
+def test_the_papers_schedule_is_deepspeeds(config_file: Path) -> None:
+    config = load_config(config_file).model_copy(update={"scheduler": "warmup_decay"})
+    scheduler = deepspeed_settings(config, cuda=True)["scheduler"]
+    assert (scheduler["type"], scheduler["params"]["warmup_type"]) == ("WarmupDecayLR", "log")
+
+
+def test_metrics_go_on_behind_the_checkpoint(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path, store, "run/metrics.jsonl", after_step=0)
+    for step in (1, 2, 3):
+        log.append({"step": step, "loss": 1.0 / step})
+    with path.open("a") as file:
+        file.write('{"step": 4, "lo')
+    resumed = MetricsLog(path, store, "run/metrics.jsonl", after_step=2)
+    resumed.append({"step": 3, "loss": 0.5})
+    resumed.upload()
+    lines = store.get("run/metrics.jsonl").decode().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"step": 1, "loss": 1.0},
+        {"step": 2, "loss": 0.5},
+        {"step": 3, "loss": 0.5},
+    ]
+
+
+def test_gauges_show_the_last_record(capsys: pytest.CaptureFixture[str]) -> None:
+    gauges = PrometheusGauges(0)
+    port = json.loads(capsys.readouterr().out)["port"]
+    gauges.show({"step": 3, "loss": 1.25, "note": "text is passed over"})
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        text = answer.read().decode()
+    assert "selfalign_training_loss 1.25" in text
+    with pytest.raises(PortInUse, match=f"metrics_port: port {port}"):
+        PrometheusGauges(port)
+    gauges.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK 2 is not below WORLD_SIZE 2"),
+        ({"RANK": "0", "WORLD_SIZE": "0"}, "RANK 0 is not below WORLD_SIZE 0"),
+        ({"RANK": "x", "WORLD_SIZE": "2"}, "must be whole numbers"),
+    ],
+)
+def test_an_impossible_place_is_refused(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, Any], message: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message):
+        read_ranks()
