@@ -47,18 +47,30 @@ def popcount(bits: np.uint64) -> int:
 
 
 @jit
-def set_masks(tokens: NDArray[np.int32], slots: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Positions of each distinct token, one row a token; `slots[token]` is its row plus one."""
-    words = (len(tokens) + WORD_BITS - 1) // WORD_BITS
-    masks = np.zeros((len(tokens), words), np.uint64)
+def set_masks(
+    tokens: NDArray[np.int32], slots: NDArray[np.int32]
+) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """Where each token of an item stands, found through `slots[token]` (0: nowhere).
+
+    Up to 64 tokens: (a mask of positions for each distinct token, -), slots is its number plus
+    one. Longer, where masks would take memory by the square of the length: (-, the position plus
+    one of the same token before each position), slots is its last position plus one.
+    """
+    if len(tokens) > WORD_BITS:
+        previous = np.empty(len(tokens), np.int32)
+        for position in range(len(tokens)):
+            previous[position] = slots[tokens[position]]
+            slots[tokens[position]] = position + 1
+        return np.zeros(1, np.uint64), previous
+    masks = np.zeros(len(tokens), np.uint64)
     rows = 0
     for position in range(len(tokens)):
         token = tokens[position]
         if slots[token] == 0:
             rows += 1
             slots[token] = rows
-        masks[slots[token] - 1, position // WORD_BITS] |= ONE << np.uint64(position % WORD_BITS)
-    return masks
+        masks[slots[token] - 1] |= ONE << np.uint64(position)
+    return masks, np.zeros(0, np.int32)
 
 
 @jit
@@ -70,31 +82,48 @@ def clear_masks(tokens: NDArray[np.int32], slots: NDArray[np.int32]) -> None:
 
 @jit
 def lcs_length(
-    length: int, masks: NDArray[np.uint64], slots: NDArray[np.int32], other: NDArray[np.int32]
+    masks: NDArray[np.uint64],
+    previous: NDArray[np.int32],
+    slots: NDArray[np.int32],
+    length: int,
+    other: NDArray[np.int32],
 ) -> int:
-    """Longest common subsequence of the item behind `masks` (of `length` tokens) and `other`.
+    """Longest common subsequence of the item of `length` tokens behind set_masks and `other`.
 
-    Crochemore et al. 2001: zero bits of the state count the matches; one addition a token and
-    word, with the carry going from word to word where the item is longer than 64 tokens.
+    Crochemore et al. 2001: zero bits of the state count the matches; one addition a token.
     """
-    words = masks.shape[1]
-    if words == 1:
-        state = ALL_BITS
-        for token in other:
-            row = slots[token]
-            if row:
-                matches = state & masks[row - 1, 0]
-                state = (state + matches) | (state - matches)
-        return popcount(~state & (ALL_BITS >> np.uint64(WORD_BITS - length)))
-    states = np.full(words, ALL_BITS, np.uint64)
+    if length > WORD_BITS:
+        return _long_lcs_length(previous, slots, other)
+    state = ALL_BITS
     for token in other:
         row = slots[token]
-        if not row:
+        if row:
+            matches = state & masks[row - 1]
+            state = (state + matches) | (state - matches)
+    return popcount(~state & (ALL_BITS >> np.uint64(WORD_BITS - length)))
+
+
+@jit
+def _long_lcs_length(
+    previous: NDArray[np.int32], slots: NDArray[np.int32], other: NDArray[np.int32]
+) -> int:
+    """The same over several words, the carry going from one to the next."""
+    length = len(previous)
+    words = (length + WORD_BITS - 1) // WORD_BITS
+    states = np.full(words, ALL_BITS, np.uint64)
+    mask = np.zeros(words, np.uint64)
+    for token in other:
+        if slots[token] == 0:
             continue
+        place = slots[token]
+        while place:
+            mask[(place - 1) // WORD_BITS] |= ONE << np.uint64((place - 1) % WORD_BITS)
+            place = previous[place - 1]
         carry = np.uint64(0)
         for word in range(words):
             state = states[word]
-            matches = state & masks[row - 1, word]
+            matches = state & mask[word]
+            mask[word] = 0
             total = state + matches
             overflow = total < state
             total += carry

@@ -82,7 +82,7 @@ def first_match(
     length = len(tokens)
     mine = corpus.bitmaps[item]
     best, best_lcs = -1, 0
-    masks = np.zeros((0, 0), np.uint64)
+    masks, previous = np.zeros(0, np.uint64), np.zeros(0, np.int32)
     for entry in range(corpus.prefixes.offsets[item], corpus.prefixes.offsets[item + 1]):
         token, place = corpus.prefixes.tokens[entry], corpus.prefixes.places[entry]
         for key in range(index.key_starts[token], index.key_starts[token + 1]):
@@ -106,13 +106,13 @@ def first_match(
                 if scratch.seen[other] == item:
                     continue
                 scratch.seen[other] = item
-                if masks.shape[0] == 0:
-                    masks = set_masks(tokens, scratch.slots)
+                if len(masks) == 0:
+                    masks, previous = set_masks(tokens, scratch.slots)
                 theirs = corpus.ids[corpus.offsets[other] : corpus.offsets[other + 1]]
-                lcs = lcs_length(length, masks, scratch.slots, theirs)
+                lcs = lcs_length(masks, previous, scratch.slots, length, theirs)
                 if lcs >= need:
                     best, best_lcs = other, lcs
-    if masks.shape[0]:
+    if len(masks):
         clear_masks(tokens, scratch.slots)
     return best, best_lcs
 

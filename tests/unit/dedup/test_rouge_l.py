@@ -1,6 +1,7 @@
 """deduplicate decides, matches and scores as brute force with the rouge_score package does."""
 
 import random
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -94,6 +95,17 @@ def test_long_items_that_are_variants_of_each_other(
     assert_same(texts, threshold=threshold)
 
 
+def test_very_long_items_take_no_memory_by_the_square() -> None:
+    """100,000 tokens: masks of all of them would need a gigabyte."""
+    words = [f"w{number}" for number in range(100_000)]
+    texts = [" ".join(words), " ".join(words[::2]), " ".join(words[: len(words) // 3] + words[:9])]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = deduplicate(texts, threshold=0.6)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+    assert list(result.match) == [-1, 0, -1]
+    assert result.score[1] == 2 * 1.0 * 0.5 / 1.5
+
+
 def test_every_tie_at_seven_tenths() -> None:
     """2 LCS / (la + lb) = 7/10 exactly: the published floats call some of these above 0.7."""
     above = 0
@@ -178,3 +190,26 @@ def test_a_large_vocabulary_outgrows_the_first_table() -> None:
 def test_importing_the_search_does_not_import_numba() -> None:
     code = "import sys, selfalign.dedup.rouge_l; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_where_no_cache_can_be_written_kernels_are_compiled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import numba
+
+    from selfalign.dedup import jit
+
+    compile_ = numba.njit
+
+    def njit(function: object, *, cache: bool = False, nogil: bool) -> object:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_(function, nogil=nogil)
+
+    monkeypatch.setattr(numba, "njit", njit)
+
+    @jit.jit
+    def double(number: int) -> int:
+        return 2 * number
+
+    assert double(21) == 42
