@@ -18,7 +18,7 @@ from selfalign.inference.settings import EngineSettings
 from selfalign.inference.texts import cut_at_stop, finish_reason, matching_logprob
 from selfalign.telemetry.metrics import Metrics
 
-INFO_DEADLINE_S = 30.0
+INFO_TIMEOUT_S = 10.0
 
 
 class _Transport(httpx2.AsyncBaseTransport):
@@ -90,7 +90,7 @@ class OpenAIEngine:
         return None
 
     async def info(self) -> EngineInfo:
-        models = await self._calls.run(self._models, INFO_DEADLINE_S)
+        models = await self._calls.aside(self._models, INFO_TIMEOUT_S)
         for model in models:
             if model.id == self._model:
                 # vLLM's word for it; others do not say.

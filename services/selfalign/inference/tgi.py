@@ -28,7 +28,7 @@ from selfalign.telemetry.metrics import Metrics
 CANARIES = ("The", "Question: How are you?\nAnswer:", "1. First,", "User: Hello.\nAssistant:")
 CANARY_TOKENS = 32
 CANARY_DEADLINE_S = 300.0
-INFO_DEADLINE_S = 30.0
+INFO_TIMEOUT_S = 10.0
 
 
 class _Client(AsyncInferenceClient):
@@ -98,13 +98,13 @@ class TgiEngine:
         return [matching_logprob(candidate, likely) for candidate in candidates]
 
     async def count_tokens(self, text: str) -> int | None:
-        tokens = await self._calls.run(
-            lambda: self._json("POST", "/tokenize", {"inputs": text}), INFO_DEADLINE_S
+        tokens = await self._calls.aside(
+            lambda: self._json("POST", "/tokenize", {"inputs": text}), INFO_TIMEOUT_S
         )
         return len(tokens)
 
     async def info(self) -> EngineInfo:
-        answer = await self._calls.run(lambda: self._json("GET", "/info"), INFO_DEADLINE_S)
+        answer = await self._calls.aside(lambda: self._json("GET", "/info"), INFO_TIMEOUT_S)
         if not isinstance(answer, dict):
             raise not_an_answer(f"{self._url}/info", str(answer))
         info = EngineInfo(

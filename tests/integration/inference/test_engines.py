@@ -2,9 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import huggingface_hub.constants
 import pytest
@@ -17,42 +14,16 @@ from selfalign.errors import (
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
-    ModelError,
 )
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine, SamplingParams
 from selfalign.inference.settings import EngineSettings
 from selfalign.telemetry.metrics import Metrics
-from support.engine_double import EngineDouble, serving
+from support.engine_clients import FAST, client
+from support.engine_double import EngineDouble
 
 KINDS = ("tgi", "openai")
 GREEDY = SamplingParams(max_new_tokens=50)
-FAST: dict[str, Any] = {"retry_base_s": 0.01, "retry_max_s": 0.02, "retry_attempts": 2}
-
-
-@asynccontextmanager
-async def client(
-    kind: str, double: EngineDouble, metrics: Metrics | None = None, **settings: Any
-) -> AsyncIterator[Engine]:
-    async with serving(double) as url:
-        engine = build_engine(
-            EngineSettings(
-                **{
-                    "kind": kind,
-                    "url": url,
-                    "model": "double" if kind == "openai" else None,
-                    **FAST,
-                    **settings,
-                }
-            ),
-            metrics or Metrics(),
-        )
-        try:
-            yield engine
-        finally:
-            await engine.close()
-
-
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -242,6 +213,18 @@ async def test_concurrency_is_bounded_and_waiting_is_no_error(kind: str) -> None
     assert double.most_running == 4
 
 
+async def test_info_does_not_queue_behind_the_rows(kind: str) -> None:
+    double = EngineDouble(delay_s=1.0)
+    async with client(kind, double, max_concurrency=1) as engine:
+        rows = [asyncio.create_task(ask(engine, deadline_s=60.0)) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(0.8):
+            await engine.info()
+        for row in rows:
+            row.cancel()
+        await asyncio.wait(rows)
+
+
 async def test_a_small_engine_serves_many(kind: str) -> None:
     double = EngineDouble(delay_s=0.02, max_concurrent=3)
     async with client(kind, double, max_concurrency=64) as engine:
@@ -304,26 +287,3 @@ async def test_info(kind: str) -> None:
 async def test_tokens_are_counted_where_the_engine_can(kind: str) -> None:
     async with client(kind, EngineDouble()) as engine:
         assert await engine.count_tokens("one two") == (3 if kind == "tgi" else None)
-
-
-async def test_text_before_half_a_character(kind: str) -> None:
-    if kind == "openai":
-        pytest.skip("a trait of TGI's details")
-    double = EngineDouble(answer="ab 世界", faults=deque(["split-utf8"]))
-    async with client(kind, double) as engine:
-        assert await ask(engine) == "ab 世界"
-
-
-async def test_adapter_canary(kind: str) -> None:
-    if kind == "openai":
-        pytest.skip("adapters are models there")
-    double = EngineDouble(adapters={"engraved": "Something else."})
-    async with client(kind, double, adapter_id="engraved") as engine:
-        await engine.info()
-        assert await ask(engine) == "Something else."
-        asked = len(double.requests)
-        await engine.info()
-        assert len(double.requests) == asked
-    async with client(kind, double, adapter_id="unknown") as engine:
-        with pytest.raises(ModelError, match="'unknown' answers exactly as the base model"):
-            await engine.info()
