@@ -250,7 +250,7 @@ async def test_too_long_texts_lose_their_ends_and_nothing_else() -> None:
     assert fitted.truncated
     assert len(prompt.split()) <= 120
     assert prompt.startswith("short | alpha alpha")
-    assert "alpha... | omega" in prompt
+    assert "... | omega" in prompt
     assert prompt.endswith(f"| {texts[2]} | the end")
 
 

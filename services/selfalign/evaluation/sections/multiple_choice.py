@@ -54,7 +54,7 @@ def _benchmark(benchmark: Benchmark, results: EvaluationResults) -> list[Markup]
     parts = [
         element("h3", TITLES[benchmark]),
         note(HOW[benchmark]),
-        _source(sources[0]),
+        *map(_source, sources[:1]),
         figure(chart, "Overall accuracy with its bootstrap interval; dashed: chance."),
         _categories(found),
     ]
