@@ -28,6 +28,7 @@ class Health:
         self._checks = dict(checks)
         self._interval_s = interval_s
         self._down: dict[str, str] = {}
+        self._draining = False
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -35,6 +36,7 @@ class Health:
         await self._set(LIVENESS, True)
         await self._check_all()
         task = asyncio.create_task(self._watch())
+        task.add_done_callback(_tell)
         try:
             yield
         finally:
@@ -43,8 +45,8 @@ class Health:
 
     async def drain(self) -> None:
         """Everything but liveness stops serving, for good."""
-        names, self._checks = list(self._checks), {}
-        for name in (*names, ""):
+        self._draining = True
+        for name in (*self._checks, ""):
             await self._set(name, False)
 
     async def _watch(self) -> None:
@@ -55,13 +57,14 @@ class Health:
     async def _check_all(self) -> None:
         for name, check in list(self._checks.items()):
             problem = await self._problem(check)
-            if not self._checks:
+            if self._draining:
                 return
             if problem != self._down.get(name, ""):
                 logger.warning("%s is %s", name, f"not ready: {problem}" if problem else "ready")
             self._down[name] = problem
             await self._set(name, not problem)
-        await self._set("", not any(self._down.values()))
+        if not self._draining:
+            await self._set("", not any(self._down.values()))
 
     async def _problem(self, check: Check | None) -> str:
         if check is None:
@@ -78,3 +81,9 @@ class Health:
     async def _set(self, name: str, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse
         await self.servicer.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+
+def _tell(task: "asyncio.Task[None]") -> None:
+    """A check that fails in a way of its own must not end the checks in silence."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("health is no longer checked", exc_info=error)

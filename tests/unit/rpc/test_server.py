@@ -198,6 +198,16 @@ async def test_health_follows_the_check() -> None:
         assert await status_of(channel, NAME) == 1
 
 
+async def test_a_draining_server_is_alive_but_not_ready() -> None:
+    settings = {"drain_delay_s": 1.0, "check_interval_s": 0.02}
+    async with serving([EchoService().registration()], **settings) as channel:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        assert [await status_of(channel, name) for name in ("liveness", NAME, "")] == [1, 2, 2]
+        async with PrincipleEngineClient(channel) as client:
+            assert await client.align_prompt(ITEM, 5.0) == row_of(ITEM)
+
+
 async def test_sigterm_answers_what_was_read_and_ends_the_stream() -> None:
     asked = asyncio.Event()
 
