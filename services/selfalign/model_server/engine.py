@@ -35,7 +35,7 @@ class EngineLimits:
     """See ServerSettings."""
 
     slots: int = 32
-    prefill_tokens: int = 1024
+    prefill_tokens: int = 512
     prefix_cache_tokens: int = 16_384
 
 

@@ -11,10 +11,9 @@ from torch.nn.functional import linear, rms_norm, silu
 from selfalign.model_server.attention import (
     PrefixKv,
     RaggedRows,
-    merge,
     prefix_attention,
     ragged_attention,
-    suffix_attention,
+    step_attention,
 )
 from selfalign.model_server.kv_cache import SuffixCache
 from selfalign.model_server.rotary import rotary_tables, rotate
@@ -78,8 +77,7 @@ class LlamaModel:
             own = ragged_attention(query, keys, values, ragged)
             if prefix is None:
                 return own[0]
-            shared = prefix_attention(query, prefix.keys[layer], prefix.values[layer])
-            return merge(shared, own)
+            return prefix_attention(query, prefix.keys[layer], prefix.values[layer], own)
 
         return self._run(tokens, positions, attend), ragged
 
@@ -105,19 +103,8 @@ class LlamaModel:
         def attend(
             layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
         ) -> torch.Tensor:
-            keys, values = cache.append(layer, key, value)
-            own = suffix_attention(query, keys, values, mask)
-            if not groups:
-                return own[0]
-            merged = own[0].float()
-            for group in groups:
-                rows, prefix = group.rows, group.prefix
-                if rows is None:
-                    shared = prefix_attention(query, prefix.keys[layer], prefix.values[layer])
-                    return merge(shared, own)
-                shared = prefix_attention(query[rows], prefix.keys[layer], prefix.values[layer])
-                merged[rows] = merge(shared, (own[0][rows], own[1][rows]))
-            return merged
+            shared = [(g.rows, g.prefix.keys[layer], g.prefix.values[layer]) for g in groups]
+            return step_attention(query, cache.append(layer, key, value), mask, shared)
 
         hidden = self._run(torch.tensor(tokens), torch.tensor(positions), attend)
         cache.end_step()

@@ -34,7 +34,7 @@ class ServerSettings(BaseModel):
     """TGI's default is 5; scoring needs more."""
     max_client_batch_size: PositiveInt = 4
     payload_limit: PositiveInt = 2_000_000
-    prefill_tokens: Annotated[int, Field(ge=16, le=65536)] = 1024
+    prefill_tokens: Annotated[int, Field(ge=16, le=65536)] = 512
     """Prompt tokens computed at once, between two decoding steps."""
     prefix_cache_tokens: Annotated[int, Field(ge=0)] = 16_384
     """Tokens of remembered prefixes that no running request uses."""

@@ -1,0 +1,45 @@
+"""The small real model and a model server over it, for tests marked `model`."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Path:
+    """SELFALIGN_MODEL, or the prepared SmolLM2-135M; made at the first need."""
+    named = os.environ.get("SELFALIGN_MODEL")
+    if named:
+        return Path(named)
+    folder = REPOSITORY / ".cache" / "models" / "smollm2-135m"
+    prepare = [sys.executable, "-m", "selfalign.model_server.prepare", "--output", str(folder)]
+    done = subprocess.run(prepare, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"the small model cannot be made here: {done.stderr.strip()[-300:]}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_server(small_model: Path) -> Iterator[str]:
+    """Base URL of a real server process over the small model."""
+    command = [sys.executable, "-m", "selfalign.model_server", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--model", str(small_model)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        assert ready, f"the model server ended with code {process.wait()}"
+        yield f"http://{json.loads(ready)['address']}"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        assert process.stdout is not None
+        process.stdout.close()

@@ -1,0 +1,85 @@
+"""A tiny model on disk, and engines over it whose events a test can wait for."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from transformers import LlamaForCausalLM
+
+from selfalign.model_server.engine import Engine, EngineLimits
+from selfalign.model_server.model import LlamaModel
+from selfalign.model_server.requests import Event, FailureEvent, Prompt, Running, TokenEvent
+from selfalign.model_server.text import TextTokenizer
+from support.tiny_llama import save_tiny_llama
+
+
+@dataclass
+class Answer:
+    """Collects one request's events."""
+
+    events: list[TokenEvent] = field(default_factory=list)
+    failure: str | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+    first: threading.Event = field(default_factory=threading.Event)
+    running: Running | None = None
+
+    def deliver(self, event: Event) -> None:
+        if isinstance(event, FailureEvent):
+            self.failure = event.message
+            self.ended.set()
+            return
+        self.events.append(event)
+        self.first.set()
+        if event.finish_reason is not None:
+            self.ended.set()
+
+    def wait(self) -> "Answer":
+        assert self.ended.wait(60), "the engine did not answer"
+        return self
+
+    @property
+    def tokens(self) -> list[int]:
+        return [event.token.id for event in self.events]
+
+    @property
+    def text(self) -> str:
+        return "".join(event.token.text for event in self.events)
+
+
+@dataclass
+class EngineUnderTest:
+    engine: Engine
+    tokenizer: TextTokenizer
+
+    def submit(self, prompt: Prompt) -> Answer:
+        answer = Answer()
+        answer.running = self.engine.submit(prompt, answer.deliver)
+        return answer
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LlamaForCausalLM]:
+    folder = tmp_path_factory.mktemp("tiny")
+    return folder, save_tiny_llama(folder)
+
+
+MakeEngine = Callable[..., EngineUnderTest]
+
+
+@pytest.fixture
+def make_engine(tiny: tuple[Path, LlamaForCausalLM]) -> Iterator[MakeEngine]:
+    engines = []
+
+    def make(folder: Path | None = None, **limits: int) -> EngineUnderTest:
+        place = folder or tiny[0]
+        tokenizer = TextTokenizer(place)
+        engine = Engine(LlamaModel(place, "fp32"), tokenizer, EngineLimits(**limits))
+        engine.start()
+        engines.append(engine)
+        return EngineUnderTest(engine, tokenizer)
+
+    yield make
+    for engine in engines:
+        engine.close()

@@ -1,0 +1,66 @@
+"""Sampling draws from the right distribution, cut where the parameters say."""
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from selfalign.model_server.sampling import Chooser, Sampling, choose
+
+LOGITS = torch.tensor([[2.0, 1.0, 0.5, 0.0, -1.0, -3.0]])
+
+
+def draws(sampling: Sampling, count: int = 4000) -> Counter[int]:
+    chooser = Chooser(sampling)
+    return Counter(choose(LOGITS.clone(), [chooser])[0].token for _ in range(count))
+
+
+def expected(temperature: float, kept: int) -> list[float]:
+    weights = [math.exp(value / temperature) for value in LOGITS[0].tolist()]
+    kept_weights = [weight if place < kept else 0.0 for place, weight in enumerate(weights)]
+    return [weight / sum(kept_weights) for weight in kept_weights]
+
+
+@pytest.mark.parametrize(
+    ("sampling", "kept"),
+    [
+        (Sampling(greedy=False, seed=1), 6),
+        (Sampling(greedy=False, temperature=0.5, seed=2), 6),
+        (Sampling(greedy=False, temperature=2.0, seed=3), 6),
+        (Sampling(greedy=False, top_p=0.5, seed=4), 1),
+        (Sampling(greedy=False, top_p=0.8, seed=5), 3),
+        (Sampling(greedy=False, top_k=2, seed=6), 2),
+        (Sampling(greedy=False, top_k=100, seed=7), 6),
+        (Sampling(greedy=False, top_k=4, top_p=0.9, seed=8), 3),
+    ],
+)
+def test_distribution(sampling: Sampling, kept: int) -> None:
+    counts = draws(sampling)
+    for token, share in enumerate(expected(sampling.temperature, kept)):
+        assert counts[token] / 4000 == pytest.approx(share, abs=0.03)
+        assert share > 0 or not counts[token]
+
+
+def test_greedy_and_sampled_rows_share_a_step() -> None:
+    logits = LOGITS.repeat(3, 1)
+    choosers = [
+        Chooser(Sampling()),
+        Chooser(Sampling(greedy=False, temperature=100.0, top_k=1)),
+        Chooser(Sampling(greedy=True, top_n_tokens=2)),
+    ]
+    first, second, third = choose(logits, choosers)
+    assert first.token == second.token == third.token == 0
+    assert first.top == ()
+    assert [token for token, _ in third.top] == [0, 1]
+    assert first.logprob == pytest.approx(math.log(expected(1.0, 6)[0]))
+
+
+def test_repetition_penalty_lowers_seen_tokens_of_both_signs() -> None:
+    logits = torch.tensor([[1.0, -1.0, 0.9]])
+    chooser = Chooser(Sampling(repetition_penalty=2.0, top_n_tokens=3), {0, 1})
+    choice = choose(logits, [chooser])[0]
+    assert choice.token == 2
+    gaps = dict(choice.top)
+    assert gaps[0] - gaps[1] == pytest.approx(0.5 + 2.0)
+    assert chooser.seen == {0, 1, 2}
