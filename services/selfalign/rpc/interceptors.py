@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -17,49 +16,25 @@ from google.protobuf.message import Message
 from prometheus_client import Counter
 
 from selfalign.errors import SelfAlignError
-from selfalign.rpc.auth import BearerTokens
 from selfalign.rpc.drain import Drain, DrainedRequests
+from selfalign.rpc.limits import OVERLOAD_RETRY_S, CallLimits, Context, Failure, refusal_of
 from selfalign.rpc.status import DETAILS_KEY, code_of, details_of, shortened
 from selfalign.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
 HEALTH = "/grpc.health.v1.Health/"
-OVERLOAD_RETRY_S = 1.0
 
 # Generic in the type stubs only.
 if TYPE_CHECKING:
-    Context = grpc.aio.ServicerContext[Any, Any]
     Interceptor = grpc.aio.ServerInterceptor[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
 else:
-    Context = grpc.aio.ServicerContext
     Interceptor = grpc.aio.ServerInterceptor
     Handler = grpc.RpcMethodHandler
 # A message, or the iterator of a request stream.
 Request = Any
 Behavior = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class CallLimits:
-    """What a call must keep to."""
-
-    max_concurrent_rpcs: int
-    max_deadline_s: float
-    """Longest deadline of a unary call, which must have one; streams are free of it."""
-    tokens: BearerTokens | None = None
-
-
-@dataclass(slots=True)
-class _Failure:
-    """How an RPC ends that does not end well."""
-
-    code: grpc.StatusCode
-    message: str
-    reason: str
-    retry_s: float | None = None
-    may_retry: bool = True
 
 
 class CallInterceptor(Interceptor):
@@ -117,12 +92,15 @@ class CallInterceptor(Interceptor):
         async def call(request: Request, context: Context) -> Message:
             started, code = self._begin(series), grpc.StatusCode.OK
             try:
-                if refusal := self._refusal(context, series):
+                if refusal := refusal_of(self._limits, self._running, context, unary=True):
                     code = refusal.code
                     await _abort(context, refusal)
                 response: Message = await behavior(self._until_drain(request, series), context)
                 return response
             except grpc.aio.AbortError:
+                # Ours, with its code noted; or one that the service called for itself.
+                if code is grpc.StatusCode.OK:
+                    code = grpc.StatusCode.UNKNOWN
                 raise
             except asyncio.CancelledError:
                 code = _cancelled(context)
@@ -141,7 +119,7 @@ class CallInterceptor(Interceptor):
             started, code = self._begin(series), grpc.StatusCode.OK
             request = self._until_drain(request, series)
             try:
-                if refusal := self._refusal(context, series):
+                if refusal := refusal_of(self._limits, self._running, context, unary=False):
                     code = refusal.code
                     await _abort(context, refusal)
                 async with aclosing(behavior(request, context)) as responses:
@@ -149,6 +127,9 @@ class CallInterceptor(Interceptor):
                         series.sent.inc()
                         yield response
             except grpc.aio.AbortError:
+                # Ours, with its code noted; or one that the service called for itself.
+                if code is grpc.StatusCode.OK:
+                    code = grpc.StatusCode.UNKNOWN
                 raise
             except (asyncio.CancelledError, GeneratorExit):
                 code = _cancelled(context)
@@ -158,9 +139,9 @@ class CallInterceptor(Interceptor):
                 code = failure.code
                 await _abort(context, failure)
             finally:
+                self._end(series, started, code)
                 if isinstance(request, DrainedRequests):
                     await request.aclose()
-                self._end(series, started, code)
 
         return call
 
@@ -178,37 +159,6 @@ class CallInterceptor(Interceptor):
         if series.kind in ("bidi_stream", "client_stream"):
             return self._drain.requests(request, series.received.inc)
         return request
-
-    def _refusal(self, context: Context, series: "_Series") -> _Failure | None:
-        """Why the call must not start, if so."""
-        limits = self._limits
-        if limits.tokens is not None:
-            metadata = dict(context.invocation_metadata() or ())
-            if not limits.tokens.accepts(metadata.get("authorization")):
-                return _Failure(
-                    grpc.StatusCode.UNAUTHENTICATED,
-                    "expected metadata `authorization: Bearer <token>` with a token of this server",
-                    "Unauthenticated",
-                )
-        if self._running > limits.max_concurrent_rpcs:
-            return _Failure(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"{limits.max_concurrent_rpcs} calls are running, which is max_concurrent_rpcs",
-                "EngineOverloaded",
-                retry_s=OVERLOAD_RETRY_S,
-            )
-        if series.kind != "unary":
-            return None
-        remaining = context.time_remaining()
-        if remaining is None or remaining > limits.max_deadline_s:
-            given = "has no deadline" if remaining is None else f"has {remaining:.0f} s to go"
-            return _Failure(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"the call {given}; expected a deadline of at most {limits.max_deadline_s:g} s "
-                "(grpcurl: -max-time)",
-                "ConfigError",
-            )
-        return None
 
 
 class _Series:
@@ -232,12 +182,12 @@ class _Series:
         return self._handled.labels(*self._labels, "OK" if name == "Ok" else name)
 
 
-def _failure(error: Exception, method: str) -> _Failure:
+def _failure(error: Exception, method: str) -> Failure:
     if isinstance(error, SelfAlignError):
         code = code_of(error)
         overloaded = code is grpc.StatusCode.RESOURCE_EXHAUSTED
         # The service retried inside the deadline; a client's transparent retry would double that.
-        return _Failure(
+        return Failure(
             code,
             str(error),
             type(error).__name__,
@@ -246,7 +196,7 @@ def _failure(error: Exception, method: str) -> _Failure:
         )
     logger.exception("%s failed", method, exc_info=error)
     message = f"internal error ({type(error).__name__}); the server's log has the traceback"
-    return _Failure(grpc.StatusCode.INTERNAL, message, "StageError")
+    return Failure(grpc.StatusCode.INTERNAL, message, "StageError")
 
 
 def _cancelled(context: Context) -> grpc.StatusCode:
@@ -257,7 +207,7 @@ def _cancelled(context: Context) -> grpc.StatusCode:
     return grpc.StatusCode.CANCELLED
 
 
-async def _abort(context: Context, failure: _Failure) -> NoReturn:
+async def _abort(context: Context, failure: Failure) -> NoReturn:
     message = shortened(failure.message)
     details = details_of(failure.code, message, failure.reason, failure.retry_s)
     trailing: tuple[tuple[str, str | bytes], ...] = ((DETAILS_KEY, details),)

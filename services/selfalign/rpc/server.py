@@ -21,7 +21,8 @@ from selfalign.rpc.auth import BearerTokens
 from selfalign.rpc.channel import MEBIBYTE
 from selfalign.rpc.drain import Drain
 from selfalign.rpc.health import Health
-from selfalign.rpc.interceptors import CallInterceptor, CallLimits
+from selfalign.rpc.interceptors import CallInterceptor
+from selfalign.rpc.limits import CallLimits
 from selfalign.rpc.settings import ServerSettings
 from selfalign.rpc.tls import server_credentials
 from selfalign.telemetry.metrics import Metrics

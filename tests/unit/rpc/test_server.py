@@ -199,7 +199,7 @@ async def test_health_follows_the_check() -> None:
 
 
 async def test_a_draining_server_is_alive_but_not_ready() -> None:
-    settings = {"drain_delay_s": 1.0, "check_interval_s": 0.02}
+    settings: dict[str, Any] = {"drain_delay_s": 1.0, "check_interval_s": 0.02}
     async with serving([EchoService().registration()], **settings) as channel:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0.3)
