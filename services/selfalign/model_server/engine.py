@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import torch
+
 from selfalign.model_server.batches import Batch, PrefixJob
 from selfalign.model_server.kv_cache import SuffixCache
 from selfalign.model_server.model import LlamaModel
@@ -129,6 +131,8 @@ class Engine:
             request.cancelled = True
             self._wake.notify()
 
+    # Caches grow inside a step and are written to between steps: all of it is inference.
+    @torch.inference_mode()
     def _run(self) -> None:
         try:
             while self._take():
