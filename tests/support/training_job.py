@@ -47,9 +47,18 @@ class Job:
         self, on_step: Callable[[int, subprocess.Popen[str]], None] | None = None, ranks: int = 2
     ) -> int:
         """Runs the job under torchrun; `on_step` may send signals. Returns the exit code."""
+        options = ["launch", "--standalone", f"--nproc-per-node={ranks}"]
+        return self._run([*options, str(self.config)], on_step)
+
+    def run_alone(self) -> int:
+        """Runs the job in one process without torchrun."""
+        return self._run([str(self.config)], None)
+
+    def _run(
+        self, arguments: list[str], on_step: Callable[[int, subprocess.Popen[str]], None] | None
+    ) -> int:
         self.events = []
-        command = [sys.executable, "-m", "selfalign_training", "launch", "--standalone"]
-        command += [f"--nproc-per-node={ranks}", str(self.config)]
+        command = [sys.executable, "-m", "selfalign_training", *arguments]
         errors = self.folder / "stderr.log"
         with started(command, errors) as process:
             assert process.stdout is not None

@@ -13,6 +13,7 @@ import deepspeed
 import torch
 import torch.distributed as dist
 from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import set_seed
 
 from selfalign.storage.store import Store
 from selfalign_training.arguments import (
@@ -70,6 +71,8 @@ class Session:
         arguments = trainer_arguments(config, plan, device, self._job, packed=packed)
         table = sequence_table(dataset.examples, config, plan, packed=packed)
         lengths = [len(ids) for ids in table["input_ids"]]
+        # Before the model: the adapter's random half is drawn when the trainer makes it.
+        set_seed(config.seed)
         termination = TerminationCallback()
         trainer = EngravingTrainer(
             sampler=EpochSampler(lengths, plan, config.seed),

@@ -86,7 +86,8 @@ class ProgressCallback(TrainerCallback):
             "steps": state.max_steps,
             "epoch": round(state.epoch or 0.0, 4),
             "loss": float(logs["loss"]),
-            "grad_norm": float(logs.get("grad_norm", 0.0)),
+            # DeepSpeed reports none, or 0, in fp32 without ZeRO.
+            "grad_norm": float(logs.get("grad_norm") or 0.0) or None,
             "learning_rate": float(logs.get("learning_rate", 0.0)),
             "tokens_per_s": round((done - tokens) / seconds, 1),
             "step_s": round(seconds / max(1, state.global_step - step), 4),
