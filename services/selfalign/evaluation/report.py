@@ -6,7 +6,7 @@ from string import Template
 
 from selfalign.evaluation.markup import Markup, element, escape, join
 from selfalign.evaluation.results import ARM_TITLES, EvaluationResults
-from selfalign.evaluation.run_view import RunView
+from selfalign.evaluation.run_view import STAGES, RunView
 from selfalign.evaluation.scales import number, percent
 from selfalign.evaluation.sections.answers import answers_section
 from selfalign.evaluation.sections.funnel import funnel_section, rejections_section
@@ -57,13 +57,14 @@ def _resource(name: str) -> str:
 
 
 def _lead(view: RunView) -> str:
-    done = [stage.stage for stage in view.stages]
+    # The report is written before the manifest of the stage that writes it.
+    done = {stage.stage for stage in view.stages} | ({"evaluate"} if view.results else set())
     if not done:
         return "No stage of this run is finished yet."
     rows = sum(stage.inputs for stage in view.stages)
     return (
-        f"{len(done)} of 7 stages finished; {number(rows)} rows went through them, and each is "
-        "accounted for below."
+        f"{len(done)} of {len(STAGES)} stages finished; {number(rows)} rows went through them, and "
+        "each is accounted for below."
     )
 
 

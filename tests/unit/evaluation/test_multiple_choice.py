@@ -269,7 +269,7 @@ async def test_truncated_items_are_counted() -> None:
     assert [score.truncated for score in scores.items if score.item_id == item.item_id] == [True]
     assert sum(score.truncated for score in scores.items) == 1
     assert all(len(prompt.split()) <= 600 for prompt, _ in engine.asked)
-    assert all(prompt.endswith("The better reply is") for prompt, _ in engine.asked)
+    assert all(prompt.endswith("The better one is Reply") for prompt, _ in engine.asked)
 
 
 def test_head() -> None:

@@ -86,11 +86,15 @@ def _categories(found: Sequence[Accuracy]) -> Markup:
 
 def _counts(overall: Sequence[Accuracy]) -> list[Markup]:
     """What qualifies the figures, where there is anything."""
-    texts = [
-        f"{each.role}: {number(each.failed)} failed, {number(each.missing)} log-probabilities not "
-        f"reported by the engine (floor used), {number(each.ties)} ties, "
-        f"{number(each.truncated)} shortened"
-        for each in overall
-        if each.failed or each.missing or each.ties or each.truncated
-    ]
+    texts = []
+    for each in overall:
+        counts = {
+            "items failed": each.failed,
+            "log-probabilities not reported by the engine (floor used)": each.missing,
+            "ties": each.ties,
+            "items shortened": each.truncated,
+        }
+        found = [f"{number(count)} {what}" for what, count in counts.items() if count]
+        if found:
+            texts.append(f"{each.role}: {', '.join(found)}")
     return [note("; ".join(texts) + ".", warn=True)] if texts else []
