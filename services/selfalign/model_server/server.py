@@ -29,6 +29,10 @@ CORS = {
     "vary": "origin, access-control-request-method, access-control-request-headers",
     "access-control-allow-origin": "*",
 }
+PREFLIGHT = {
+    "access-control-allow-methods": "GET,POST",
+    "access-control-allow-headers": "content-type",
+}
 VERSION = "3.3.7-selfalign"
 
 
@@ -183,7 +187,7 @@ class Api:
             {
                 "model_id": self.served.model_id,
                 "model_sha": None,
-                "model_pipeline_tag": "text-generation",
+                "model_pipeline_tag": None,
                 "max_concurrent_requests": limits.max_concurrent_requests,
                 "max_best_of": limits.max_best_of,
                 "max_stop_sequences": limits.max_stop_sequences,
@@ -231,12 +235,6 @@ class Api:
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method == "OPTIONS":
-            headers = {
-                "access-control-allow-methods": "GET,POST",
-                "access-control-allow-headers": "content-type",
-            }
-            return web.Response(headers=headers)
         if request.method == "POST" and not self._authorised(request):
             return web.Response(status=401)
         try:
@@ -245,6 +243,11 @@ class Api:
             return web.json_response(error.body(), status=error.status)
         except BodyError as error:
             return web.Response(text=error.message, status=error.status)
+        except web.HTTPMethodNotAllowed as error:
+            allow = {"allow": ",".join(sorted(error.allowed_methods))}
+            if request.method == "OPTIONS":
+                return web.Response(headers={**PREFLIGHT, **allow})
+            return web.Response(status=error.status, headers=allow)
         except web.HTTPException as error:
             return web.Response(status=error.status)
 

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from transformers import LlamaForCausalLM
 
 from selfalign.model_server.engine import Engine, EngineLimits
 from selfalign.model_server.model import LlamaModel
@@ -60,7 +60,7 @@ class EngineUnderTest:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LlamaForCausalLM]:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     folder = tmp_path_factory.mktemp("tiny")
     return folder, save_tiny_llama(folder)
 
@@ -69,7 +69,7 @@ MakeEngine = Callable[..., EngineUnderTest]
 
 
 @pytest.fixture
-def make_engine(tiny: tuple[Path, LlamaForCausalLM]) -> Iterator[MakeEngine]:
+def make_engine(tiny: tuple[Path, Any]) -> Iterator[MakeEngine]:
     engines = []
 
     def make(folder: Path | None = None, **limits: int) -> EngineUnderTest:
