@@ -76,8 +76,9 @@ class Aligner:
         if self.settings.mode == "one_call":
             only = await self._generate(prompt, self.params, seed)
             return _Answered(only.text, only, (only,))
-        first = await self._generate(prompt, self._thoughts_params, seed)
-        thoughts = first.text.strip()
+        opening = f" {self._c.wording.opening}" if self.settings.opening_given else ""
+        first = await self._generate(prompt + opening, self._thoughts_params, seed)
+        thoughts = f"{opening}{first.text}".strip()
         lead = f" {self.settings.answer_lead}" if self.settings.answer_lead else ""
         cue = render_answer_cue(self._c, thoughts) + lead
         second = await self._generate(prompt + cue, self.params, seed)

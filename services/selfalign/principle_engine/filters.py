@@ -32,7 +32,9 @@ class AlignFilter:
         w = c.wording
         self._headers = (w.user_header, w.thoughts_header, w.answer_header, w.auto_reply_header)
         self._exemplars = exemplar_grams(c, settings.exemplar_overlap.ngram)
-        self._exemplar_answers = frozenset(tuple(words(turn.answer)) for _, turn in c.turns())
+        replies = [exemplar.auto_reply for exemplar in c.exemplars]
+        whole = [*(turn.answer for _, turn in c.turns()), *replies]
+        self._exemplar_answers = frozenset(tuple(words(text)) for text in whole)
         self._citations = tuple(f"{p.id} ({p.name})" for p in c.principles)
 
     def form(self, parsed: ParsedCompletion) -> Finding | None:

@@ -72,12 +72,14 @@ class PrincipleEngineSettings(Section):
     """Of thoughts and answer together; with two_call of the answer alone."""
     thoughts_tokens: Annotated[int, Field(ge=1)] = 64
     """Of the thoughts, with two_call."""
+    opening_given: bool = False
+    """Give the opening sentence to the model, with two_call: small ones forget it."""
     answer_lead: str = ""
     """First words of every answer, given to the model; with two_call."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further tries with new seeds for a prompt whose answer is rejected."""
     filters: AlignFilters = AlignFilters()
-    longest_query_tokens: Annotated[int, Field(ge=1)] = 128
+    longest_query_tokens: Annotated[int, Field(ge=1)] = 96
     """Prompts that the start-up check makes sure of; longer ones may still fit."""
     deadline_s: Annotated[float, Field(gt=0)] = 900.0
     """For each call of the engine, waiting for room included."""

@@ -18,8 +18,8 @@ FINDINGS: dict[str, tuple[str, str, str, str, str]] = {
         "demonstrated by no exemplar",
     ),
     "wrong name": (
-        "analysis: The user raises",
-        "analysis: As 14 (candor) says, the user raises",
+        "analysis: The question is about banning",
+        "analysis: As 14 (candor) says, this is about banning",
         "error",
         "exemplars[2].turns[0].analysis",
         "is principle 7",

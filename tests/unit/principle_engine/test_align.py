@@ -90,6 +90,7 @@ REJECTED: dict[str, tuple[str, str]] = {
     "a turn inside": (wrote(f"{ANSWER}\nAlder (internal thoughts): hm"), "turn_marker"),
     "an exemplar's answer": (wrote(C.exemplars[3].turns[1].answer), "exemplar_leak"),
     "half an exemplar's answer": (wrote(C.exemplars[4].turns[0].answer[:300]), "exemplar_leak"),
+    "an automatic reply": (wrote(C.exemplars[0].auto_reply), "exemplar_leak"),
     "an apology": (wrote(f"I'm sorry, I cannot say. {ANSWER}"), "refusal"),
     "the prompt again": (wrote("How do tides work?"), "prompt_copied"),
     "short": (wrote("The moon pulls at the water."), "too_short"),
@@ -132,7 +133,7 @@ async def test_answers_that_the_published_word_list_would_drop_survive(answer: s
 
 
 async def test_a_user_who_quotes_an_exemplar_gets_an_answer_with_the_quote() -> None:
-    quote = C.exemplars[4].turns[0].answer[44:260]
+    quote = C.exemplars[4].turns[0].answer[44:230]
     item = PromptItem(prompt_id="q", instruction="Summarise this text.", input=quote)
     row = await align(wrote(f"{quote} {ANSWER}"), item=item)
     assert row.reason == ""
@@ -226,6 +227,17 @@ async def test_two_calls_give_one_row() -> None:
     assert row.completion == wrote(ANSWER)
     assert [len(call[1].stop) for call in engine.calls] == [1, 4]
     assert row.completion_tokens == len(THOUGHTS.split()) + len(ANSWER.split())
+
+
+async def test_the_opening_is_given_to_models_that_forget_it() -> None:
+    settings = SMALL.model_copy(update={"opening_given": True})
+    rest = THOUGHTS.removeprefix(W.opening)
+    engine = ScriptedEngine(
+        lambda prompt, params, seed: rest if "\n" in params.stop else f" {ANSWER}"
+    )
+    row = await Aligner(C, engine, settings).align(ITEM)
+    assert engine.calls[0][0].endswith(f"{W.thoughts_header} {W.opening}")
+    assert (row.reason, row.thoughts, row.completion) == ("", THOUGHTS, wrote(ANSWER))
 
 
 async def test_a_lead_begins_the_answer() -> None:
