@@ -34,7 +34,7 @@ RECONNECTS = 5
 # A unit of which more than this share failed says that the engine is down, not that rows are bad.
 FAILED_SHARE_LIMIT = 0.5
 # Units that one worker has under way at once: the tail of one overlaps the start of the next.
-UNITS_IN_FLIGHT = 4
+UNITS_IN_FLIGHT = 8
 
 
 @dataclass(frozen=True, slots=True)
