@@ -54,9 +54,11 @@ def main(argv: list[str]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         settings = parse_settings(argv)
+        from selfalign.model_server.gate import Gate
         from selfalign.model_server.serving import build_api, serve
 
-        asyncio.run(serve(build_api(settings), settings.host, settings.port))
+        gate = Gate(settings.api_key)
+        asyncio.run(serve(build_api(settings), gate, settings.host, settings.port))
     except SelfAlignError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -69,8 +69,8 @@ class PrefixCache:
     def find(self, prompt: Tokens, running: Sequence[PrefixUse]) -> PrefixUse | None:
         """The longest remembered prefix of `prompt`.
 
-        A use that rows are running with already is preferred, unless the longer one saves more
-        than MIN_SHARED tokens: the rows then share a group.
+        A use that rows are running with already is preferred, unless the longer one saves
+        MIN_SHARED tokens or more: the rows then share a group.
         """
         best: PrefixUse | None = None
         for entry in self.entries:
@@ -80,7 +80,7 @@ class PrefixCache:
         if best is None:
             return None
         for use in running:
-            close = best.length - MIN_SHARED <= use.length <= len(prompt) - 1
+            close = best.length - MIN_SHARED < use.length < len(prompt)
             if close and np.array_equal(use.entry.tokens[: use.length], prompt[: use.length]):
                 best = use
                 break

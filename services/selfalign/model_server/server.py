@@ -1,16 +1,16 @@
 """The HTTP application: TGI's native routes."""
 
 import asyncio
-import hmac
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 from aiohttp import web
 
+from selfalign.model_server.gate import CORS
 from selfalign.model_server.generation import Generation, Generator, ServiceError
 from selfalign.model_server.responses import generate_json, sse, stream_json
 from selfalign.model_server.schemas import (
@@ -24,24 +24,14 @@ from selfalign.model_server.schemas import (
 )
 
 BodyT = TypeVar("BodyT", bound=Body)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-CORS = {
-    "vary": "origin, access-control-request-method, access-control-request-headers",
-    "access-control-allow-origin": "*",
-}
-PREFLIGHT = {
-    "access-control-allow-methods": "GET,POST",
-    "access-control-allow-headers": "content-type",
-}
 VERSION = "3.3.7-selfalign"
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """What the server says of itself, and who may use it."""
+    """What the server says of itself."""
 
     model_id: str
-    api_key: str | None = None
     payload_limit: int = 2_000_000
 
 
@@ -51,13 +41,6 @@ class Api:
 
     generator: Generator
     served: ServedModel
-    open_requests: int = 0
-    """Requests whose answer is not complete."""
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while there are none; a stopping server waits for it."""
-
-    def __post_init__(self) -> None:
-        self.idle.set()
 
     async def read(self, request: web.Request, kind: type[BodyT]) -> BodyT:
         """Reads a JSON body.
@@ -218,45 +201,6 @@ class Api:
             }
         )
         return web.Response(text=text)
-
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Errors as TGI answers them, the API key, CORS headers, the count of open requests."""
-        self.open_requests += 1
-        self.idle.clear()
-        try:
-            response = await self._answer(request, handler)
-        finally:
-            self.open_requests -= 1
-            if not self.open_requests:
-                self.idle.set()
-        if not response.prepared:
-            response.headers.update(CORS)
-        return response
-
-    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method == "POST" and not self._authorised(request):
-            return web.Response(status=401)
-        try:
-            return await handler(request)
-        except ServiceError as error:
-            return web.json_response(error.body(), status=error.status)
-        except BodyError as error:
-            return web.Response(text=error.message, status=error.status)
-        except web.HTTPMethodNotAllowed as error:
-            allow = {"allow": ",".join(sorted(error.allowed_methods))}
-            if request.method == "OPTIONS":
-                return web.Response(headers={**PREFLIGHT, **allow})
-            return web.Response(status=error.status, headers=allow)
-        except web.HTTPException as error:
-            return web.Response(status=error.status)
-
-    def _authorised(self, request: web.Request) -> bool:
-        key = self.served.api_key
-        if key is None:
-            return True
-        given = request.headers.get("authorization", "")
-        return hmac.compare_digest(given.lower().encode(), f"bearer {key}".lower().encode())
 
 
 def _mean_logprob(generation: Generation) -> float:

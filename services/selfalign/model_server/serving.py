@@ -14,6 +14,7 @@ from aiohttp import web
 from selfalign.errors import ModelError, PortInUse
 from selfalign.model_server.completions import CompletionsApi
 from selfalign.model_server.engine import Engine, EngineLimits
+from selfalign.model_server.gate import Gate
 from selfalign.model_server.generation import Generator
 from selfalign.model_server.metrics import Metrics
 from selfalign.model_server.model import LlamaModel
@@ -49,9 +50,7 @@ def build_api(settings: ServerSettings) -> Api:
         metrics,
     )
     engine.start()
-    served = ServedModel(
-        settings.model_id or settings.model, settings.api_key, settings.payload_limit
-    )
+    served = ServedModel(settings.model_id or settings.model, settings.payload_limit)
     return Api(Generator(engine, tokenizer, limits, metrics), served)
 
 
@@ -80,9 +79,9 @@ def resolve_limits(settings: ServerSettings, context: int) -> Limits:
     )
 
 
-def build_app(api: Api) -> web.Application:
-    """The routes."""
-    app = web.Application(middlewares=[api.middleware], client_max_size=api.served.payload_limit)
+def build_app(api: Api, gate: Gate) -> web.Application:
+    """The routes behind the gate."""
+    app = web.Application(middlewares=[gate.middleware], client_max_size=api.served.payload_limit)
     completions = CompletionsApi(api)
     app.add_routes(
         [
@@ -102,7 +101,7 @@ def build_app(api: Api) -> web.Application:
     return app
 
 
-async def serve(api: Api, host: str, port: int) -> None:
+async def serve(api: Api, gate: Gate, host: str, port: int) -> None:
     """Listens until SIGTERM or SIGINT, then completes the open requests.
 
     Raises:
@@ -114,7 +113,7 @@ async def serve(api: Api, host: str, port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     # handler_cancellation: a client that goes away must free its row
     runner = web.AppRunner(
-        build_app(api), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
+        build_app(api, gate), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
     )
     await runner.setup()
     try:
@@ -134,8 +133,8 @@ async def serve(api: Api, host: str, port: int) -> None:
         print(json.dumps({"event": "ready", "address": address}), flush=True)
         await stop.wait()
         await site.stop()
-        log.info("draining %d open requests", api.open_requests)
-        await api.idle.wait()
+        log.info("draining %d open requests", gate.open_requests)
+        await gate.idle.wait()
     finally:
         await runner.cleanup()
         api.generator.engine.close()

@@ -95,6 +95,21 @@ def test_a_long_prompt_gets_a_prefix_that_the_next_request_uses(
     assert engine.engine.remembered_prefixes == [688]
 
 
+@pytest.mark.parametrize("longer", [128 + 48, 128 + 64, 128 + 80])
+def test_a_longer_prefix_beside_running_rows(
+    longer: int, tiny: Tiny, make_engine: MakeEngine
+) -> None:
+    engine = make_engine(slots=8)
+    base = tokens_of(9, 300)
+    running = [engine.submit(prompt([*base[:128], n, n], 300)) for n in (5, 6)]
+    assert all(answer.first.wait(30) for answer in running)
+    cases = [[*base[:longer], n, n, n] for n in (7, 8)]
+    for answer, tokens in [(engine.submit(prompt(tokens)), tokens) for tokens in cases]:
+        assert answer.wait().tokens == greedy(tiny[1], tokens, 12)
+    for answer in running:
+        engine.engine.cancel(answer.running)
+
+
 def test_unused_prefixes_are_forgotten(make_engine: MakeEngine) -> None:
     engine = make_engine(prefix_cache_tokens=1500)
     for seed in range(4):

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from selfalign.model_server.gate import Gate
 from selfalign.model_server.server import Api
 from selfalign.model_server.serving import build_api, build_app
 from selfalign.model_server.settings import ServerSettings
@@ -36,7 +37,7 @@ def serve(tiny: Tiny) -> Serve:
     async def start(**settings: Any) -> AsyncIterator[tuple[Client, Api]]:
         settings.setdefault("model", str(tiny[0]))
         api = build_api(ServerSettings(dtype="fp32", **settings))
-        server = TestServer(build_app(api))
+        server = TestServer(build_app(api, Gate(settings.get("api_key"))))
         await server.start_server()  # cancels handlers of clients that left
         client: Client = TestClient(server)
         try:
