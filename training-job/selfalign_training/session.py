@@ -154,6 +154,8 @@ def start_process_group(config: TrainingConfig, *, cuda: bool) -> None:
 def quiet_third_parties(*, cuda: bool) -> None:
     """Warnings and errors only; no kernel is compiled for gathering a few MB between CPUs."""
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    # It remarks that accumulation is DeepSpeed's affair, which is as it should be.
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
     if not cuda:
         # Compiling it takes 90 s and more; gloo gives the same losses without it.

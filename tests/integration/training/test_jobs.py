@@ -100,12 +100,12 @@ def test_a_finished_job_is_not_done_again(undisturbed: Job) -> None:
 
 
 def test_sigterm_and_kill_cost_no_step(make_job: MakeJob, undisturbed: Job) -> None:
-    """SIGTERM: checkpoint, exit 143. SIGKILL of a rank: on from the newest checkpoint."""
+    """SIGTERM to torchrun: checkpoint, exit 143. SIGKILL of a rank: on from the newest checkpoint."""
     job = make_job()
 
     def terminate(step: int, process: subprocess.Popen[str]) -> None:
         if step == 1:
-            kill(rank_pids(process.pid)[1], signal.SIGTERM)
+            kill(process.pid, signal.SIGTERM)
 
     assert job.run(terminate) == 143, job.stderr
     stopped_at = max(job.losses())
