@@ -100,7 +100,7 @@ def test_a_finished_job_is_not_done_again(undisturbed: Job) -> None:
 
 
 def test_sigterm_and_kill_cost_no_step(make_job: MakeJob, undisturbed: Job) -> None:
-    """SIGTERM to torchrun: checkpoint, exit 143. SIGKILL of a rank: on from the newest checkpoint."""
+    """SIGTERM to torchrun: checkpoint, exit 143. SIGKILL of a rank: on from the last checkpoint."""
     job = make_job()
 
     def terminate(step: int, process: subprocess.Popen[str]) -> None:
