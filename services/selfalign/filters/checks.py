@@ -52,6 +52,13 @@ def truncated(complete: bool, mode: Truncated, answer: str) -> Finding | None:
     return Finding("truncated", f"the token limit ended it at: ...{answer[-60:]}")
 
 
+def unfinished(answer: str) -> Finding | None:
+    """`unfinished`: the answer ends by announcing what does not come."""
+    if not answer.endswith((":", ",", "：", "，")):
+        return None
+    return Finding("unfinished", f"ends with {answer[-1]!r}: ...{answer[-60:]}")
+
+
 def holds_marker(answer: str, markers: Sequence[str], reason: str) -> Finding | None:
     """`reason`: a line of the answer begins with a header of the prompt's layout."""
     if not any(marker in answer for marker in markers):

@@ -12,6 +12,8 @@ from selfalign.filters.words import Gram, ngrams, overlap, words
 from selfalign.principle_engine.settings import AlignFilters, OverlapSettings
 from selfalign.storage.rows import PromptItem
 
+_LEAD_NGRAM = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -35,6 +37,7 @@ class AlignFilter:
         replies = [exemplar.auto_reply for exemplar in c.exemplars]
         whole = [*(turn.answer for _, turn in c.turns()), *replies]
         self._exemplar_answers = frozenset(tuple(words(text)) for text in whole)
+        self._lead = frozenset(ngrams(_stems(c.wording.rules_lead), _LEAD_NGRAM))
         self._citations = tuple(f"{p.id} ({p.name})" for p in c.principles)
 
     def form(self, parsed: ParsedCompletion) -> Finding | None:
@@ -56,6 +59,8 @@ class AlignFilter:
         s, item = self._settings, one.item
         yield checks.empty(one.answer)
         yield checks.truncated(one.complete, s.truncated, one.answer)
+        if s.unfinished:
+            yield checks.unfinished(one.answer)
         if s.turn_markers:
             yield checks.holds_marker(one.answer, self._headers, "turn_marker")
         tokens = words(one.answer)
@@ -90,11 +95,14 @@ class AlignFilter:
         for phrase in (w.opening, w.rules_lead, *self._citations):
             if phrase in one.answer:
                 return Finding("thoughts_restated", f"holds {phrase!r}: {excerpt(one.answer)}")
+        cited = overlap(_stems(one.answer), self._lead, _LEAD_NGRAM).longest
+        if cited:
+            return Finding("thoughts_restated", f"names the rules: {' '.join(cited)}")
         thoughts = words(analysis(one.thoughts, self._c))
-        found = leak(
-            tokens, frozenset(ngrams(thoughts, s.ngram)), asked, s, "thoughts_restated"
-        ) or leak(thoughts, frozenset(ngrams(tokens, s.ngram)), asked, s, "thoughts_restated")
-        return found
+        reason, known = "thoughts_restated", frozenset(ngrams(thoughts, s.ngram))
+        return leak(tokens, known, asked, s, reason) or leak(
+            thoughts, frozenset(ngrams(tokens, s.ngram)), asked, s, reason
+        )
 
 
 def opening_missing(parsed: ParsedCompletion, opening: str) -> Finding | None:
@@ -152,3 +160,8 @@ def exemplar_grams(c: Constitution, n: int) -> frozenset[Gram]:
 def analysis(thoughts: str, c: Constitution) -> str:
     """The thoughts without their opening and their rules sentence."""
     return thoughts.removeprefix(c.wording.opening).split(c.wording.rules_lead)[0].strip()
+
+
+def _stems(text: str) -> list[str]:
+    """Words without a final s: a small model writes `the principle that matters`."""
+    return [word.removesuffix("s") for word in words(text)]

@@ -29,6 +29,15 @@ class OverlapSettings(Section):
     """Words in a row."""
 
 
+class ThoughtsOverlapSettings(OverlapSettings):
+    """The same against the thoughts, which are short: stricter, and off by default."""
+
+    enabled: bool = False
+    ngram: Annotated[int, Field(ge=2, le=12)] = 3
+    max_share: Share = 0.4
+    max_run: Annotated[int, Field(ge=2)] = 10
+
+
 class AlignFilters(Section):
     """The post-filters of stage 2, in the order in which they run."""
 
@@ -38,13 +47,13 @@ class AlignFilters(Section):
     truncated: Literal["reject", "keep"] = "reject"
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
+    unfinished: bool = True
+    """Turn down answers that end with a colon or a comma."""
     turn_markers: bool = True
     """Turn down answers in which a line begins with a turn's header."""
     exemplar_overlap: OverlapSettings = OverlapSettings()
     """Leaks of the exemplars, in place of the published list of words."""
-    thoughts_overlap: OverlapSettings = OverlapSettings(
-        enabled=False, ngram=3, max_share=0.4, max_run=10
-    )
+    thoughts_overlap: ThoughtsOverlapSettings = ThoughtsOverlapSettings()
     """Strict leak filter: answers that restate the thoughts. Small models need it."""
     refusals: Literal["reject", "keep"] = "reject"
     """Answers that begin with an apology (as published)."""

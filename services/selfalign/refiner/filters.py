@@ -43,6 +43,8 @@ class RefineFilter:
         s = self._settings
         yield checks.empty(answer)
         yield checks.truncated(complete, s.truncated, answer)
+        if s.unfinished:
+            yield checks.unfinished(answer)
         if s.header_leak:
             yield checks.holds_marker(answer, self._headings, "header_leak")
             yield name_leak(answer, self._names)

@@ -23,6 +23,8 @@ class RefineFilters(Section):
     truncated: Literal["reject", "keep"] = "reject"
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
+    unfinished: bool = True
+    """Turn down answers that end with a colon or a comma."""
     header_leak: bool = True
     """Turn down answers that hold a heading of the layout or the verbose name."""
     meta_leak_run: Annotated[int, Field(ge=0)] = 10

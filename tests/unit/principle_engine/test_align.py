@@ -11,8 +11,8 @@ from selfalign.inference.engine import Completion, SamplingParams
 from selfalign.principle_engine.align import Aligner
 from selfalign.principle_engine.settings import (
     AlignFilters,
-    OverlapSettings,
     PrincipleEngineSettings,
+    ThoughtsOverlapSettings,
 )
 from selfalign.storage.rows import PromptItem, Row, RowStatus, derive_seed
 from support.scripted_engine import ScriptedEngine
@@ -39,7 +39,7 @@ SMALL = PrincipleEngineSettings(
     retries=2,
     filters=AlignFilters(
         min_chars=60,
-        thoughts_overlap=OverlapSettings(ngram=3, max_share=0.4, max_run=10),
+        thoughts_overlap=ThoughtsOverlapSettings(enabled=True),
     ),
 )
 
@@ -93,6 +93,7 @@ REJECTED: dict[str, tuple[str, str]] = {
     "an automatic reply": (wrote(C.exemplars[0].auto_reply), "exemplar_leak"),
     "an apology": (wrote(f"I'm sorry, I cannot say. {ANSWER}"), "refusal"),
     "the prompt again": (wrote("How do tides work?"), "prompt_copied"),
+    "announcing only": (wrote(f"{ANSWER} The reasons are these:"), "unfinished"),
     "short": (wrote("The moon pulls at the water."), "too_short"),
 }
 
@@ -139,6 +140,12 @@ async def test_a_user_who_quotes_an_exemplar_gets_an_answer_with_the_quote() -> 
     assert row.reason == ""
 
 
+def test_a_profile_may_switch_the_strict_filter_on_alone() -> None:
+    filters = AlignFilters.model_validate({"thoughts_overlap": {"enabled": True}})
+    assert filters.thoughts_overlap == ThoughtsOverlapSettings(enabled=True)
+    assert filters.thoughts_overlap.ngram < filters.exemplar_overlap.ngram
+
+
 async def test_loops_are_cut_and_the_rest_is_kept() -> None:
     loop = " The sea rises and the sea falls again every day." * 3
     row = await align(wrote(ANSWER + loop))
@@ -172,6 +179,7 @@ RESTATED: dict[str, str] = {
     "word for word": "The user wonders what moves the sea, and I shall explain it in detail.",
     "with the opening": f"{W.opening} {ANSWER}",
     "with the rules": f"{ANSWER} {W.rules_lead} 2 (informative).",
+    "with the rules in the singular": f"{ANSWER} The principle that matters here is 5 (strategic).",
     "citing a rule": f"{ANSWER} That is 3 (helpful).",
 }
 

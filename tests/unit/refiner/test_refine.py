@@ -53,6 +53,7 @@ REJECTED: dict[str, tuple[str, str]] = {
     "an encyclopedia's heading": (f"{ANSWER}\n\n## See also\n\n- Moon", "section_heading"),
     "the same in bold": (f"{ANSWER}\n\n**References**\n\n- Newton", "section_heading"),
     "a wiki heading": (f"{ANSWER}\n\n== External links ==", "section_heading"),
+    "announcing only": (f"{ANSWER} The reasons are:", "unfinished"),
     "the prompt": ("How do tides work? Briefly.", "prompt_copied"),
 }
 
@@ -123,8 +124,8 @@ async def test_engine_errors_give_failed_rows() -> None:
 
 async def test_every_filter_can_be_switched_off() -> None:
     off = RefineFilters(
-        header_leak=False, meta_leak_run=0, introduction_run=0, section_headings=(),
-        prompt_copy_share=1, min_distinct=0,
+        header_leak=False, unfinished=False, meta_leak_run=0, introduction_run=0,
+        section_headings=(), prompt_copy_share=1, min_distinct=0,
     )  # fmt: skip
     for text, reason in REJECTED.values():
         row = await refine(text, RefinerSettings(filters=off))
