@@ -7,6 +7,7 @@ from typing import Any
 
 from selfalign.constitution.load import load_constitution
 from selfalign.errors import FingerprintMismatch, StageError, TooManyFailures
+from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.executors.base import EventSink, Executor
 from selfalign.pipeline.fingerprint import (
@@ -190,6 +191,7 @@ def check_files(config: RunConfig) -> None:
     for names in FILES.values():
         for name in names:
             file_digest(config, name)
+    load_benchmarks(config.evaluate)
     model_digest(config.model.base)
 
 

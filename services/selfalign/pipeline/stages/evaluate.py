@@ -8,7 +8,7 @@ from selfalign.errors import ObjectExists, ObjectMissing
 from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.evaluation.card import render_card
 from selfalign.evaluation.evaluate import evaluate_arm, merge
-from selfalign.evaluation.inputs import EvaluationInputs
+from selfalign.evaluation.inputs import EvaluationInputs, aligned_rows
 from selfalign.evaluation.report import render_report
 from selfalign.evaluation.results import ROLES, ArmResults, Role
 from selfalign.evaluation.run_view import load_run_view
@@ -19,8 +19,8 @@ from selfalign.pipeline.run import Run, StageName
 from selfalign.pipeline.stages.inputs import held_out_prompts
 from selfalign.pipeline.stages.training import merged_weights
 from selfalign.storage.manifest import Manifest, write_manifest
-from selfalign.storage.rows import PromptItem, Row, RowStatus, derive_seed
-from selfalign.storage.tables import part_info, read_rows, to_rows
+from selfalign.storage.rows import PromptItem, Row, derive_seed
+from selfalign.storage.tables import part_info
 from selfalign.telemetry.metrics import Metrics
 
 TRAINED_BY: dict[Role, StageName] = {"engraved": "engrave", "final": "distill"}
@@ -37,7 +37,7 @@ def run_evaluation(
     files = {"results.json": results.model_dump_json(indent=2).encode()}
     run.store.put(f"{prefix}/results.json", files["results.json"])
     view = load_run_view(run.store, run.name)
-    files["report.html"] = render_report(view).encode()
+    files["report.html"] = render_report(view, run.config.evaluate.report_samples).encode()
     files["card.md"] = render_card(view).encode()
     for name, data in files.items():
         run.store.put(f"{prefix}/{name}", data)
@@ -53,12 +53,11 @@ def run_evaluation(
 def evaluation_inputs(run: Run) -> EvaluationInputs:
     """What all models are asked."""
     settings = run.config.evaluate
-    aligned = read_rows(run.store, run.prefix("align"), status=RowStatus.ACCEPTED)
     return EvaluationInputs(
         constitution=load_constitution(run.config.constitution),
         settings=settings,
         held_out=tuple(_item(run, row) for row in held_out_prompts(run)),
-        aligned=tuple(to_rows(aligned)),
+        aligned=aligned_rows(run.store, run.prefix("align")),
         benchmarks=load_benchmarks(settings),
     )
 
