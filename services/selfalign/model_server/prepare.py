@@ -6,7 +6,6 @@
 
 import argparse
 import hashlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -73,17 +72,19 @@ def prepare(output: Path) -> bool:
     """Makes the model unless it is there; returns whether it was made.
 
     Raises:
-        ModelError: the download failed.
+        ModelError: the download failed, or `output` holds something else than this model.
     """
     if is_complete(output):
         return False
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ModelError(f"--output: {output} exists and holds no model; name a new folder")
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".prepare-") as name:
         scratch = Path(name)
         made = scratch / "model"
         convert(download(scratch), made)
-        if output.exists() and not is_complete(output):
-            shutil.rmtree(output)
+        for file in made.iterdir():
+            file.chmod(0o644)  # safetensors writes 0600: a server of another user could not read it
         try:
             made.rename(output)
         except OSError:
