@@ -38,9 +38,11 @@ def cut_loops(text: str, settings: LoopSettings) -> str:
     """The text up to the end of a loop's first round, or the whole text where there is none."""
     if not settings.enabled:
         return text
-    places = list(_TOKEN.finditer(text))
-    tokens = [place[0].lower() for place in places]
-    for start, period in _candidates(tokens):
+    tokens = text.lower().split()
+    candidates = _candidates(tokens)
+    # Places are needed only where something repeats, which is rare.
+    places = list(_TOKEN.finditer(text)) if candidates else []
+    for start, period in candidates:
         matched = start
         while matched + period < len(tokens) and tokens[matched] == tokens[matched + period]:
             matched += 1
