@@ -3,7 +3,8 @@
     python benchmarks/relay.py [--rows 2000]
 
 Prints CPU milliseconds a row of both processes together and rows/s, at 1, 64 and 256 in flight,
-beside bare loops over the engine in the same run: huggingface_hub's client, and aiohttp.
+beside loops over the engine alone in the same run: our TGI client (huggingface_hub's over
+connections of our own), huggingface_hub's as it is shipped, and aiohttp with the answer decoded.
 """
 
 import argparse
@@ -20,18 +21,19 @@ from pathlib import Path
 import aiohttp
 import psutil
 import yaml
+from huggingface_hub import AsyncInferenceClient
+
 from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix, render_query
 from selfalign.inference.build import build_engine
-from selfalign.inference.settings import EngineSettings
-from selfalign.telemetry.metrics import Metrics
-
 from selfalign.inference.engine import SamplingParams
+from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.load import parse_run_config
 from selfalign.pipeline.run import create_or_resume, dump_config
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id
 from selfalign.storage.tables import create_part, part_name
+from selfalign.telemetry.metrics import Metrics
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IN_FLIGHT = (1, 64, 256)
@@ -70,8 +72,9 @@ def measure(folder: Path, url: str, rows: int, depth: int) -> list[Line]:
     line: list[Line] = [(depth, "worker + principle-engine", 1e3 * ours / rows, rows / seconds)]
     line += [(depth, f"  of it {name}", 1e3 * cpu / rows, rows / seconds) for name, cpu in parts]
     for name, loop in (
-        ("bare huggingface_hub client", bare_client),
-        ("bare aiohttp", bare_aiohttp),
+        ("our TGI client alone", our_client),
+        ("huggingface_hub as shipped, alone", hub_client),
+        ("aiohttp + json, alone", bare_aiohttp),
     ):
         before, started = cpu_self(), time.perf_counter()
         asyncio.run(loop(url, rows, depth))
@@ -91,6 +94,7 @@ def relay(
         service = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         target = ready_address(service)
+        run_worker(config, target, "--attempt 2")  # warms the file cache
         before = cpu_of(service.pid)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         idle = run_worker(config, target, "--attempt 2")
@@ -170,14 +174,32 @@ def request_prompt() -> str:
     return render_prefix(constitution) + render_query(constitution, "Explain notes.", "")
 
 
-async def bare_client(url: str, rows: int, depth: int) -> None:
-    """Our engine client alone, which is huggingface_hub's with retries and admission around it."""
+async def our_client(url: str, rows: int, depth: int) -> None:
+    """Our engine client, with retries and admission."""
     engine = build_engine(EngineSettings(kind="tgi", url=url, max_concurrency=depth), Metrics())
     prompt, params = request_prompt(), SamplingParams(max_new_tokens=256, temperature=0.5)
     try:
         await spread(rows, depth, lambda: engine.generate(prompt, params, seed=1, deadline_s=60.0))
     finally:
         await engine.close()
+
+
+async def hub_client(url: str, rows: int, depth: int) -> None:
+    """AsyncInferenceClient with details, as its documentation shows it."""
+    prompt = request_prompt()
+    async with AsyncInferenceClient(base_url=url, timeout=60.0) as client:
+
+        async def ask() -> None:
+            await client.text_generation(
+                prompt,
+                details=True,
+                max_new_tokens=256,
+                temperature=0.5,
+                seed=1,
+                return_full_text=False,
+            )
+
+        await spread(rows, depth, ask)
 
 
 async def bare_aiohttp(url: str, rows: int, depth: int) -> None:
