@@ -22,8 +22,8 @@ class Scale:
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About `count` round values from at most `low` to at least `high`."""
-    if not high > low:
-        high = low + (abs(low) or 1.0)
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
+        high = low + max(abs(low), 1.0)
     step = _round_step((high - low) / count)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [index * step for index in range(first, last + 1)]

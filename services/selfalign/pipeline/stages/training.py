@@ -13,6 +13,7 @@ def training_settings(run: Run, stage: StageName, fingerprint: dict[str, Any]) -
     """The training job's whole configuration: the user's section and the pipeline's wiring.
 
     Both stages start from the base model: verbose cloning trains it afresh (paper, section 3.4).
+    Engraving knows the standard meta prompt only; distillation draws from all of them.
     """
     layout = student_layout(load_constitution(run.config.constitution))
     return {
@@ -23,7 +24,7 @@ def training_settings(run: Run, stage: StageName, fingerprint: dict[str, Any]) -
         "data": {"store": run.store.url, "stage_prefix": run.prefix(SOURCE[stage])},
         "output": {"store": run.store.url, "prefix": run.prefix(stage)},
         "layout": {
-            "meta_prompts": list(layout.meta_prompts),
+            "meta_prompts": list(layout.meta_prompts[: 1 if stage == "engrave" else None]),
             "user_header": layout.user_header,
             "assistant_header": layout.assistant_header,
             "end_marker": layout.end_marker,
