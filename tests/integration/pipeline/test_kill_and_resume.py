@@ -12,6 +12,7 @@ from selfalign.pipeline.verify import verify_run
 from selfalign.storage.open import open_store
 from selfalign.storage.tables import read_rows
 from support.run_process import RunProcess
+from support.s3_server import environment, s3_server
 
 Moment = Callable[[dict[str, Any]], bool]
 
@@ -29,10 +30,10 @@ MOMENTS: list[tuple[str, Moment, float]] = [
 ]
 
 
-def write_config(folder: Path, model: Path, name: str) -> Path:
+def write_config(folder: Path, model: Path, name: str, store: str) -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(
-        f"name: {name}\nstore: {folder}/store\nprofile: small\nseed: 5\n"
+        f"name: {name}\nstore: {store}\nprofile: small\nseed: 5\n"
         f"model: {{base: {model}}}\ntopics: {{count: 20}}\nprompts: {{count: 10}}\n"
         f"evaluate: {{held_out: 2}}\nrows: {{rows_per_unit: 4}}\n"
         f"executor: {{work_dir: {folder}/work}}\n"
@@ -40,8 +41,8 @@ def write_config(folder: Path, model: Path, name: str) -> Path:
     return path
 
 
-def finished(folder: Path, name: str) -> Run:
-    run = open_run(open_store(f"{folder}/store"), name)
+def finished(store: str, name: str) -> Run:
+    run = open_run(open_store(store), name)
     faults = [finding for finding in verify_run(run) if finding.fault]
     assert faults == []
     return run
@@ -55,19 +56,23 @@ def align_ids(run: Run) -> list[str]:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_killed_run_ends_like_an_undisturbed_one(small_model: Path, tmp_path: Path) -> None:
-    quiet = write_config(tmp_path, small_model, "quiet")
-    calm = RunProcess(["-f", str(quiet), "--until", "align"], tmp_path)
-    assert calm.finish() == 0, calm.stderr_path.read_text()
-    killed = write_config(tmp_path, small_model, "killed")
-    arguments = ["-f", str(killed), "--until", "align"]
-    for name, moment, delay_s in MOMENTS:
-        process = RunProcess(arguments, tmp_path)
-        assert process.kill_tree_when(moment, delay_s), f"ended before the kill {name}"
-    last = RunProcess(arguments, tmp_path)
-    assert last.finish() == 0, last.stderr_path.read_text()
-    run, undisturbed = finished(tmp_path, "killed"), finished(tmp_path, "quiet")
-    ids = [row.prompt_id for row in accepted_prompts(run)]
-    assert ids == [row.prompt_id for row in accepted_prompts(undisturbed)]
-    assert len(ids) == 12
-    assert align_ids(run) == align_ids(undisturbed)
+def test_a_killed_run_on_s3_ends_like_an_undisturbed_one_in_a_folder(
+    small_model: Path, tmp_path: Path
+) -> None:
+    folder, bucket = f"{tmp_path}/store", "s3://runs/tests"
+    with s3_server(tmp_path) as settings, environment(settings):
+        quiet = write_config(tmp_path, small_model, "quiet", folder)
+        calm = RunProcess(["-f", str(quiet), "--until", "align"], tmp_path)
+        assert calm.finish() == 0, calm.stderr_path.read_text()
+        arguments = ["-f", str(write_config(tmp_path, small_model, "killed", bucket))]
+        arguments += ["--until", "align"]
+        for name, moment, delay_s in MOMENTS:
+            process = RunProcess(arguments, tmp_path)
+            assert process.kill_tree_when(moment, delay_s), f"ended before the kill {name}"
+        last = RunProcess(arguments, tmp_path)
+        assert last.finish() == 0, last.stderr_path.read_text()
+        run, undisturbed = finished(bucket, "killed"), finished(folder, "quiet")
+        ids = [row.prompt_id for row in accepted_prompts(run)]
+        assert ids == [row.prompt_id for row in accepted_prompts(undisturbed)]
+        assert len(ids) == 12
+        assert align_ids(run) == align_ids(undisturbed)

@@ -1,5 +1,6 @@
 """The local executor: engines, services, workers and training as subprocesses on free ports."""
 
+import asyncio
 import sys
 import threading
 import time
@@ -19,12 +20,14 @@ from selfalign.errors import (
     StoreError,
     TooManyFailures,
 )
+from selfalign.inference.build import build_engine
 from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.executors.base import EngineRole, EventSink, ServiceName
 from selfalign.pipeline.executors.processes import Child
 from selfalign.pipeline.run import Run, dump_config
 from selfalign.pipeline.weights import local_weights
 from selfalign.pipeline.worker import Assignment
+from selfalign.telemetry.metrics import Metrics
 
 # What a child's exit code means to the runner: the type is kept, the message quotes the log.
 ERRORS_BY_EXIT_CODE: dict[int, type[SelfAlignError]] = {
@@ -59,6 +62,7 @@ class LocalExecutor:
             return self._engines[role]
         base = self._run.config.engine
         if role == "base" and base.url:
+            asyncio.run(_reach(base))
             return self._engines.setdefault(role, base)
         folder = local_weights(self._run.store, weights, self._folder / "weights")
         options = {"host": "127.0.0.1", "port": 0, **self._settings.model_server}
@@ -184,3 +188,12 @@ class LocalExecutor:
 def _tagged(sink: EventSink, worker: int) -> EventSink:
     """Events with the number of the worker that they come from."""
     return lambda event: sink({**event, "worker": worker})
+
+
+async def _reach(settings: EngineSettings) -> None:
+    """Asks an engine of the user's for its limits, so that one that is down is told of at once."""
+    engine = build_engine(settings, Metrics())
+    try:
+        await engine.info()
+    finally:
+        await engine.close()
