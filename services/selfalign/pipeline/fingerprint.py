@@ -3,6 +3,7 @@
 import hashlib
 import json
 from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from selfalign.storage.rows import SCHEMA_VERSION
 # What each stage reads: settings by name, and the stages before it.
 SETTINGS: dict[StageName, tuple[str, ...]] = {
     "topics": ("topics", "synthesizer"),
-    "prompts": ("prompts", "synthesizer"),
+    "prompts": ("prompts", "synthesizer", "evaluate.held_out"),
     "align": ("align", "rows"),
     "engrave": ("engrave",),
     "refine": ("refine", "rows"),
@@ -51,7 +52,7 @@ def stage_fingerprint(run: Run, stage: StageName) -> dict[str, Any]:
     Raises:
         FingerprintMismatch: a stage before it is not done.
     """
-    settings = method_settings(run.config)
+    settings: Any = method_settings(run.config)
     upstream = {}
     for name in UPSTREAM[stage]:
         manifest = run.manifest(name)
@@ -61,7 +62,7 @@ def stage_fingerprint(run: Run, stage: StageName) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "seed": run.config.seed,
-        "settings": {name: settings[name] for name in SETTINGS[stage]},
+        "settings": {name: reduce(getitem, name.split("."), settings) for name in SETTINGS[stage]},
         "files": {name: file_digest(run.config, name) for name in FILES[stage]},
         "model": model_digest(run.config.model.base),
         "upstream": upstream,
