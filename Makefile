@@ -50,7 +50,7 @@ lock: setup ## Resolves all extras into requirements.lock
 
 bench: setup model ## dedup, engine and relay benchmarks, a table each
 	$(BIN)/python benchmarks/dedup.py
-	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/engine.py --model $(MODEL)
 	$(BIN)/python benchmarks/relay.py
 
 ##@ Set up
