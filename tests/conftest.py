@@ -28,8 +28,11 @@ def small_model() -> Path:
 
 @pytest.fixture(scope="session")
 def model_server(small_model: Path) -> Iterator[str]:
-    """Base URL of a real server process over the small model."""
-    command = [sys.executable, "-m", "selfalign.model_server", "--port", "0"]
+    """Base URL of a real server process over the small model.
+
+    fp32: in bf16 a seed's text may depend, by rounding, on which requests share its batch.
+    """
+    command = [sys.executable, "-m", "selfalign.model_server", "--port", "0", "--dtype", "fp32"]
     process = subprocess.Popen(
         [*command, "--model", str(small_model)], stdout=subprocess.PIPE, text=True
     )
