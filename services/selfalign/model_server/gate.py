@@ -70,5 +70,6 @@ class Gate:
         key = self.api_key
         if key is None:
             return True
-        given = request.headers.get("authorization", "")
-        return hmac.compare_digest(given.lower().encode(), f"bearer {key}".lower().encode())
+        # aiohttp hands on bytes that are not UTF-8 as surrogates
+        given = request.headers.get("authorization", "").lower().encode(errors="surrogateescape")
+        return hmac.compare_digest(given, f"bearer {key}".lower().encode())

@@ -1,7 +1,8 @@
 """Choosing the next token of every row of a step, with TGI's parameters.
 
 Nucleus sampling draws from the full distribution and draws again if the token lies outside the
-nucleus: exact, and it needs no sort of the vocabulary.
+nucleus: exact, and it needs no sort of the vocabulary. A nucleus too small to be hit in a few draws
+is sorted out.
 """
 
 import random
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+
+MAX_DRAWS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +94,15 @@ def _draw(probabilities: torch.Tensor, choosers: Sequence[Chooser]) -> list[int]
     open_rows = []
     for row, chooser in enumerate(choosers):
         if chooser.sampling.top_k is not None:
-            tokens[row] = _draw_top_k(probabilities[row], chooser)
+            tokens[row] = _draw_sorted(probabilities[row], chooser, chooser.sampling.top_k)
         else:
             open_rows.append(row)
     if not open_rows:
         return tokens
     sums = probabilities.cumsum(dim=-1)
-    while open_rows:
+    for _ in range(MAX_DRAWS):
+        if not open_rows:
+            return tokens
         part = sums if len(open_rows) == len(sums) else sums[open_rows]
         draws = torch.tensor([choosers[row].draws.random() for row in open_rows])
         targets = (draws * part[:, -1]).unsqueeze(1)
@@ -109,6 +114,8 @@ def _draw(probabilities: torch.Tensor, choosers: Sequence[Chooser]) -> list[int]
             if top_p is not None and not _in_nucleus(probabilities[row], token, top_p):
                 rejected.append(row)
         open_rows = rejected
+    for row in open_rows:
+        tokens[row] = _draw_sorted(probabilities[row], choosers[row], probabilities.shape[1])
     return tokens
 
 
@@ -118,10 +125,10 @@ def _in_nucleus(probabilities: torch.Tensor, token: int, top_p: float) -> bool:
     return bool((probabilities * above).sum() < top_p)
 
 
-def _draw_top_k(probabilities: torch.Tensor, chooser: Chooser) -> int:
+def _draw_sorted(probabilities: torch.Tensor, chooser: Chooser, top_k: int) -> int:
+    """Draws from the nucleus of the `top_k` likeliest tokens."""
     sampling = chooser.sampling
-    assert sampling.top_k is not None
-    values, places = probabilities.topk(min(sampling.top_k, len(probabilities)))
+    values, places = probabilities.topk(min(top_k, len(probabilities)))
     values = values.double()
     sums = values.cumsum(0)
     if sampling.top_p is not None:

@@ -57,7 +57,10 @@ class Api:
             raise BodyError(413, message) from error
         try:
             value = json.loads(data)
-        except ValueError as error:
+            if b"\\ud" in data.lower():
+                # Python lets half of a surrogate pair through, which no tokenizer can take.
+                json.dumps(value, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             message = f"Failed to parse the request body as JSON: {error}"
             raise BodyError(400, message) from error
         return parse_body(kind, value)

@@ -237,3 +237,34 @@ async def test_health_tells_that_the_engine_is_gone(serve: Serve) -> None:
         async with client.post("/generate", json=body) as response:
             assert response.status == 424
             assert (await response.json())["error_type"] == "generation"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"inputs": "half a pair \\ud83d"}',
+        b'{"inputs": ' + b"[" * 100_000,
+        b"not json",
+        b'{"inputs": "caf\xe9"}',
+    ],
+)
+async def test_bodies_that_are_no_json_text_are_the_clients_fault(
+    body: bytes, serve: Serve
+) -> None:
+    headers = {"content-type": "application/json"}
+    async with serve() as (client, _):
+        for path in ("/generate", "/tokenize"):
+            async with client.post(path, data=body, headers=headers) as response:
+                assert response.status == 400
+                assert "as JSON" in await response.text()
+
+
+async def test_a_key_that_is_no_text_is_a_wrong_key(serve: Serve) -> None:
+    async with serve(api_key="secret") as (client, _):
+        # aiohttp's client refuses to send such a header
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        head = b"POST /generate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \xe9\r\n"
+        writer.write(head + b"content-length: 2\r\nconnection: close\r\n\r\n{}")
+        assert (await reader.readline()).split()[1] == b"401"
+        writer.close()
+        await writer.wait_closed()

@@ -1,12 +1,13 @@
 """Sampling draws from the right distribution, cut where the parameters say."""
 
 import math
+import random
 from collections import Counter
 
 import pytest
 import torch
 
-from selfalign.model_server.sampling import Chooser, Sampling, choose
+from selfalign.model_server.sampling import MAX_DRAWS, Chooser, Sampling, choose
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.5, 0.0, -1.0, -3.0]])
 
@@ -64,3 +65,14 @@ def test_repetition_penalty_lowers_seen_tokens_of_both_signs() -> None:
     gaps = dict(choice.top)
     assert gaps[0] - gaps[1] == pytest.approx(0.5 + 2.0)
     assert chooser.seen == {0, 1, 2}
+
+
+def test_a_tiny_nucleus_on_a_flat_distribution_costs_few_draws() -> None:
+    flat = torch.zeros(1, 50_000)
+    flat[0, 123] = 1.0
+    chooser = Chooser(Sampling(greedy=False, top_p=1e-5, seed=9))
+    assert choose(flat, [chooser])[0].token == 123
+    same = random.Random(9)
+    for _ in range(MAX_DRAWS + 1):
+        same.random()
+    assert chooser.draws.getstate() == same.getstate()
