@@ -10,13 +10,14 @@ import socket
 import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from selfalign.errors import ConfigError, SelfAlignError
 from selfalign_training.batches import plan_batches
+from selfalign_training.launch import UNEXPECTED, launch
 from selfalign_training.load import load_config
 from selfalign_training.ranks import die_with_launcher, prepare_environment
 
-UNEXPECTED = 70
 TERMINATED = 143
 USAGE = 2
 
@@ -34,8 +35,6 @@ def main(arguments: list[str]) -> int:
             case ["check", config, ranks]:
                 return check(Path(config), ranks)
             case ["launch", *options] if options:
-                from selfalign_training.launch import launch
-
                 return launch(options)
             case [config] if config not in ("check", "launch") and not config.startswith("-"):
                 return run(Path(config))
@@ -94,5 +93,20 @@ def place() -> str:
     return "" if rank == "0" else f"[rank {rank}] "
 
 
+def leave(code: int) -> NoReturn:
+    """Ends a rank without the interpreter's teardown.
+
+    Threads of gloo and DeepSpeed that still run then abort the process now and then ("terminate
+    called without an active exception"), after its work is done, and torchrun would end the other
+    ranks in the middle of their export.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    if "torch" in sys.modules and sys.argv[1] != "launch":
+        leave(exit_code)
+    sys.exit(exit_code)

@@ -1,4 +1,4 @@
-"""torchrun in this process, with the exit code of the rank that failed first.
+"""torchrun in this process, with the exit code of the rank that knows why it failed.
 
 torchrun itself ends with 1 whatever its ranks say; Kubernetes and the pipeline need to tell a
 wrong configuration (do not retry) from a fault (retry).
@@ -10,6 +10,7 @@ from selfalign_training.ranks import cores, prepare_environment
 
 MODULE = "selfalign_training"
 SIGNALLED = 128
+UNEXPECTED = 70
 
 
 def launch(options: list[str]) -> int:
@@ -25,12 +26,21 @@ def launch(options: list[str]) -> int:
     try:
         torchrun([*flags, "-m", MODULE, config])
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        code: int = failure.exitcode
-        return code if code > 0 else SIGNALLED - code
+        return telling_code([failure.exitcode for failure in error.failures.values()])
     except SignalException as stop:
         return SIGNALLED + int(stop.sigval)
     return 0
+
+
+def telling_code(codes: list[int]) -> int:
+    """The exit code that says most of why a job failed; a negative one is a signal.
+
+    When a rank is killed the others fail of the lost connection in the same moment: what they say
+    of it counts less than a rank that knows its fault, and than the signal.
+    """
+    known = [code for code in codes if code > 0 and code != UNEXPECTED]
+    signals = [SIGNALLED - code for code in codes if code < 0]
+    return [*known, *signals, UNEXPECTED][0]
 
 
 def _ranks_here(flags: list[str]) -> int:
