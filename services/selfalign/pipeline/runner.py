@@ -9,7 +9,7 @@ from selfalign.constitution.load import load_constitution
 from selfalign.errors import FingerprintMismatch, StageError, TooManyFailures
 from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.pipeline.config import RunConfig
-from selfalign.pipeline.executors.base import EventSink, Executor
+from selfalign.pipeline.executors.base import EventSink, Executor, ServiceName
 from selfalign.pipeline.fingerprint import (
     FILES,
     check_fingerprint,
@@ -147,7 +147,7 @@ class Runner:
     def _evaluate(self, fingerprint: dict[str, Any]) -> None:
         run_evaluation(self.run, self.executor, self.report, fingerprint)
 
-    def _base_service(self, name: Any) -> str:  # noqa: ANN401
+    def _base_service(self, name: ServiceName) -> str:
         engine = self.executor.serve("base", self.run.config.model.base)
         return self.executor.service(name, engine)
 

@@ -1,8 +1,9 @@
 """`selfalign verify`: proves that a run's ledger adds up, from the store alone."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from selfalign.errors import DataError, ObjectMissing, VerificationError
 from selfalign.pipeline.fingerprint import UPSTREAM, manifest_digest
@@ -28,17 +29,21 @@ def verify_run(run: Run) -> Iterator[Finding]:
     for stage, manifest in manifests.items():
         if manifest is None:
             continue
-        yield _checked(stage, "parts are there with their digests", _check_parts, run, manifest)
+        yield _checked(
+            stage, "parts are there with their digests", partial(_check_parts, run, manifest)
+        )
         yield Finding(stage, "made from the stages before it", _upstream_fault(manifest, manifests))
         if stage in TABLE_STAGES:
-            yield _checked(stage, "rows add up, none doubled or lost", _check_table, run, manifest)
+            yield _checked(
+                stage, "rows add up, none doubled or lost", partial(_check_table, run, manifest)
+            )
     if manifests["prompts"] is not None:
-        yield _checked("prompts", "ids are the content's", _check_prompt_ids, run)
+        yield _checked("prompts", "ids are the content's", partial(_check_prompt_ids, run))
 
 
-def _checked(stage, check, function, *args) -> Finding:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002
+def _checked(stage: str, check: str, prove: Callable[[], None]) -> Finding:
     try:
-        function(*args)
+        prove()
     except (VerificationError, DataError, ObjectMissing) as error:
         return Finding(stage, check, str(error))
     return Finding(stage, check)
