@@ -1,6 +1,5 @@
 """The small real model and a model server over it, for tests marked `model`."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from support.model_server_process import ModelServerProcess
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -32,17 +33,5 @@ def model_server(small_model: Path) -> Iterator[str]:
 
     fp32: in bf16 a seed's text may depend, by rounding, on which requests share its batch.
     """
-    command = [sys.executable, "-m", "selfalign.model_server", "--port", "0", "--dtype", "fp32"]
-    process = subprocess.Popen(
-        [*command, "--model", str(small_model)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        assert ready, f"the model server ended with code {process.wait()}"
-        yield f"http://{json.loads(ready)['address']}"
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-        assert process.stdout is not None
-        process.stdout.close()
+    with ModelServerProcess(small_model, "--dtype", "fp32") as server:
+        yield server.url

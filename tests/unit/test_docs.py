@@ -27,7 +27,7 @@ def test_the_file_tree_names_every_module() -> None:
 
 def test_every_stage_and_exit_code_is_in_the_manual() -> None:
     import selfalign.errors as errors
-    from selfalign.pipeline.run import STAGES
+    from selfalign.storage.stages import STAGES
 
     manual = (REPOSITORY / "docs" / "operating.md").read_text()
     readme = (REPOSITORY / "README.md").read_text()

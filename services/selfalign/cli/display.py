@@ -5,26 +5,14 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from selfalign.pipeline.progress import ProgressEvent
-from selfalign.pipeline.run import STAGES
-
-
-class Display(Protocol):
-    """Takes progress events as they come."""
-
-    def show(self, event: ProgressEvent) -> None:
-        """Shows one event."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *error: object) -> None: ...
+from selfalign.storage.stages import STAGES
 
 
 def make_display(name: str, *, plain: bool) -> "LiveDisplay | JsonDisplay":

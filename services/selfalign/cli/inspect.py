@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from selfalign.errors import ConfigError, DataError, VerificationError
-from selfalign.pipeline.run import STAGES, TABLE_STAGES, Run, StageName, open_run
+from selfalign.pipeline.run import Run, open_run
 from selfalign.pipeline.verify import verify_run
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus
+from selfalign.storage.stages import STAGES, TABLE_STAGES, StageName
 from selfalign.storage.tables import list_parts, read_rows, to_rows
 
 StoreOption = Annotated[

@@ -15,9 +15,9 @@ from selfalign.pipeline.executors.local import LocalExecutor
 from selfalign.pipeline.load import load_run_config
 from selfalign.pipeline.progress import ProgressEvent, Report
 from selfalign.pipeline.reuse import reuse_stages
-from selfalign.pipeline.run import STAGES, StageName
 from selfalign.pipeline.runner import Runner, check_training, prepare
 from selfalign.storage.open import open_store
+from selfalign.storage.stages import STAGES, StageName
 
 
 def register(app: typer.Typer) -> None:

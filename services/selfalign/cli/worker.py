@@ -12,10 +12,11 @@ import typer
 from selfalign.errors import ConfigError
 from selfalign.pipeline.load import load_run_config
 from selfalign.pipeline.progress import RowCounts
-from selfalign.pipeline.run import TABLE_STAGES, Run
+from selfalign.pipeline.run import Run
 from selfalign.pipeline.worker import Assignment, Worker
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.storage.open import open_store
+from selfalign.storage.stages import TABLE_STAGES
 from selfalign.telemetry.logs import setup_logging
 
 REPORT_EVERY_S = 0.5

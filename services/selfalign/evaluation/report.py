@@ -6,7 +6,7 @@ from string import Template
 
 from selfalign.evaluation.markup import Markup, element, escape, join
 from selfalign.evaluation.results import ARM_TITLES, EvaluationResults
-from selfalign.evaluation.run_view import STAGES, RunView
+from selfalign.evaluation.run_view import RunView
 from selfalign.evaluation.scales import number, percent
 from selfalign.evaluation.sections.answers import answers_section
 from selfalign.evaluation.sections.funnel import funnel_section, rejections_section
@@ -14,6 +14,7 @@ from selfalign.evaluation.sections.multiple_choice import multiple_choice_sectio
 from selfalign.evaluation.sections.principles import principles_section
 from selfalign.evaluation.sections.provenance import provenance_section
 from selfalign.evaluation.sections.training import lengths_section, training_section
+from selfalign.storage.stages import STAGES
 
 SECTIONS: dict[str, tuple[str, Callable[[RunView, int], Markup]]] = {
     "funnel": ("From seeds to rows", lambda view, samples: funnel_section(view)),

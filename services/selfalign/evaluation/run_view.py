@@ -12,12 +12,10 @@ from selfalign.errors import DataError, ObjectMissing
 from selfalign.evaluation.results import EvaluationResults
 from selfalign.storage.manifest import Manifest, read_manifest
 from selfalign.storage.rows import ROW_SCHEMA
+from selfalign.storage.stages import STAGES, TABLE_STAGES, TRAINING_STAGES
 from selfalign.storage.store import Store
 from selfalign.storage.tables import latest_attempts, list_parts, parse_part
 
-STAGES = ("topics", "prompts", "align", "engrave", "refine", "distill", "evaluate")
-TABLE_STAGES = ("topics", "prompts", "align", "refine")
-TRAINING_STAGES = ("engrave", "distill")
 RESULTS_NAME = "results.json"
 CONFIG_NAME = "run.yaml"
 METRICS_NAME = "metrics.jsonl"

@@ -11,9 +11,10 @@ from selfalign.constitution.lint import digest
 from selfalign.constitution.load import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch, ModelError
 from selfalign.pipeline.config import RunConfig
-from selfalign.pipeline.run import Run, StageName, differences, method_settings
+from selfalign.pipeline.run import Run, differences, method_settings
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import SCHEMA_VERSION
+from selfalign.storage.stages import StageName
 
 # What each stage reads: settings by name, and the stages before it.
 SETTINGS: dict[StageName, tuple[str, ...]] = {

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from selfalign.pipeline.fingerprint import stage_fingerprint
-from selfalign.pipeline.run import STAGES, Run, StageName, open_run
+from selfalign.pipeline.run import Run, open_run
 from selfalign.storage.manifest import manifest_key
+from selfalign.storage.stages import STAGES, StageName
 
 
 def reuse_stages(run: Run, earlier: str) -> Iterator[StageName]:

@@ -1,7 +1,7 @@
 """A run in the store: where its objects lie, its stages in order, its configuration."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -9,20 +9,9 @@ from selfalign.errors import ConfigError, ObjectExists, ObjectMissing
 from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.load import parse_run_config
 from selfalign.storage.manifest import Manifest, read_manifest
+from selfalign.storage.stages import StageName
 from selfalign.storage.store import Store
 
-StageName = Literal["topics", "prompts", "align", "engrave", "refine", "distill", "evaluate"]
-STAGES: tuple[StageName, ...] = (
-    "topics",
-    "prompts",
-    "align",
-    "engrave",
-    "refine",
-    "distill",
-    "evaluate",
-)
-TABLE_STAGES: tuple[StageName, ...] = ("topics", "prompts", "align", "refine")
-TRAINING_STAGES: tuple[StageName, ...] = ("engrave", "distill")
 # Settings that say where and how fast the work runs, not what it makes: free to change on resume.
 OPERATIONAL: Any = {
     "store": True,

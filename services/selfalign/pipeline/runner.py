@@ -19,13 +19,7 @@ from selfalign.pipeline.fingerprint import (
     stage_fingerprint,
 )
 from selfalign.pipeline.progress import ProgressEvent, Report
-from selfalign.pipeline.run import (
-    STAGES,
-    TRAINING_STAGES,
-    Run,
-    StageName,
-    create_or_resume,
-)
+from selfalign.pipeline.run import Run, create_or_resume
 from selfalign.pipeline.stages.evaluate import run_evaluation
 from selfalign.pipeline.stages.inputs import training_prompts
 from selfalign.pipeline.stages.ledger import close_table
@@ -40,6 +34,7 @@ from selfalign.pipeline.stages.units import failed_ids
 from selfalign.pipeline.worker import Assignment
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.storage.manifest import Manifest
+from selfalign.storage.stages import STAGES, TRAINING_STAGES, StageName
 from selfalign.storage.store import Store
 from selfalign.storage.tables import PART_NAME, list_parts
 

@@ -7,11 +7,12 @@ from functools import partial
 
 from selfalign.errors import DataError, ObjectMissing, VerificationError
 from selfalign.pipeline.fingerprint import UPSTREAM, manifest_digest
-from selfalign.pipeline.run import STAGES, TABLE_STAGES, Run, StageName
+from selfalign.pipeline.run import Run
 from selfalign.pipeline.stages.inputs import accepted_prompts, split_held_out
 from selfalign.pipeline.stages.ledger import check_rows, count_rows, read_ledger
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import prompt_id
+from selfalign.storage.stages import STAGES, TABLE_STAGES, StageName
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,14 @@ def verify_run(run: Run) -> Iterator[Finding]:
         yield _checked(
             stage, "parts are there with their digests", partial(_check_parts, run, manifest)
         )
-        yield Finding(stage, "made from the stages before it", _upstream_fault(manifest, manifests))
+        yield Finding(
+            stage, "made from the stages before it", _upstream_fault(stage, manifest, manifests)
+        )
         if stage in TABLE_STAGES:
             yield _checked(
-                stage, "rows add up, none doubled or lost", partial(_check_table, run, manifest)
+                stage,
+                "rows add up, none doubled or lost",
+                partial(_check_table, run, stage, manifest),
             )
     if manifests["prompts"] is not None:
         yield _checked("prompts", "ids are the content's", partial(_check_prompt_ids, run))
@@ -57,8 +62,9 @@ def _check_parts(run: Run, manifest: Manifest) -> None:
             raise VerificationError(f"{prefix}/{part.name}: other bytes than the manifest says")
 
 
-def _upstream_fault(manifest: Manifest, manifests: dict[StageName, Manifest | None]) -> str:
-    stage: StageName = manifest.stage  # type: ignore[assignment]
+def _upstream_fault(
+    stage: StageName, manifest: Manifest, manifests: dict[StageName, Manifest | None]
+) -> str:
     recorded = manifest.fingerprint.get("upstream", {})
     for name in UPSTREAM[stage]:
         upstream = manifests[name]
@@ -69,8 +75,7 @@ def _upstream_fault(manifest: Manifest, manifests: dict[StageName, Manifest | No
     return ""
 
 
-def _check_table(run: Run, manifest: Manifest) -> None:
-    stage: StageName = manifest.stage  # type: ignore[assignment]
+def _check_table(run: Run, stage: StageName, manifest: Manifest) -> None:
     ledger, parts = read_ledger(run, stage)
     unlisted = {part.name for part in parts} - {part.name for part in manifest.parts}
     if unlisted:

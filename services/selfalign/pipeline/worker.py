@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from selfalign.errors import EngineUnavailable, ObjectExists, SelfAlignError, TooManyFailures
 from selfalign.pipeline.progress import RowCounts
-from selfalign.pipeline.run import Run, StageName
+from selfalign.pipeline.run import Run
 from selfalign.pipeline.stages.units import (
     PromptUnit,
     RowUnit,
@@ -25,6 +25,7 @@ from selfalign.pipeline.stages.units import (
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PrincipleEngineClient, PromptSynthesizerClient, RefinerClient
 from selfalign.storage.rows import PromptItem, Row
+from selfalign.storage.stages import StageName
 from selfalign.storage.tables import create_part, part_name
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Worker:
     async def _synthesize(self, units: Sequence[TopicUnit | PromptUnit], prefix: str) -> None:
         mine = [unit for unit in units if self.assignment.takes(unit.unit)]
         missing = await asyncio.to_thread(
-            missing_parts, self.run, prefix, iter([unit.unit for unit in mine]), 1
+            missing_parts, self.run, prefix, [unit.unit for unit in mine], 1
         )
         gate = asyncio.Semaphore(UNITS_IN_FLIGHT)
         async with PromptSynthesizerClient(self.channel) as client:
@@ -127,7 +128,7 @@ class Worker:
         mine = [unit for unit in units if self.assignment.takes(unit.unit)]
         prefix = self.run.prefix(stage)
         missing = await asyncio.to_thread(
-            missing_parts, self.run, prefix, iter([unit.unit for unit in mine]), attempt
+            missing_parts, self.run, prefix, [unit.unit for unit in mine], attempt
         )
         pending = Pending([unit for unit in mine if unit.unit in missing])
         self.counts.total = pending.left

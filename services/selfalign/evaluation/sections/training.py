@@ -8,9 +8,10 @@ from selfalign.evaluation.charts import line_chart
 from selfalign.evaluation.distributions import length_curves, strips
 from selfalign.evaluation.markup import Markup, element, join
 from selfalign.evaluation.results import ARM_TITLES, ARMS
-from selfalign.evaluation.run_view import TRAINING_STAGES, RunView
+from selfalign.evaluation.run_view import RunView
 from selfalign.evaluation.scales import number
 from selfalign.evaluation.sections.common import MISSING, figure, note, table
+from selfalign.storage.stages import TRAINING_STAGES
 
 # More dots than these hide each other.
 MAX_DOTS = 300

@@ -15,11 +15,12 @@ from selfalign.evaluation.run_view import load_run_view
 from selfalign.inference.build import build_engine
 from selfalign.pipeline.executors.base import Executor
 from selfalign.pipeline.progress import ProgressEvent, Report
-from selfalign.pipeline.run import Run, StageName
+from selfalign.pipeline.run import Run
 from selfalign.pipeline.stages.inputs import held_out_prompts
 from selfalign.pipeline.stages.training import merged_weights
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.rows import PromptItem, Row, derive_seed
+from selfalign.storage.stages import StageName
 from selfalign.storage.tables import part_info
 from selfalign.telemetry.metrics import Metrics
 

@@ -7,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from selfalign.errors import ObjectExists, VerificationError
-from selfalign.pipeline.run import Run, StageName
+from selfalign.pipeline.run import Run
 from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
 from selfalign.storage.rows import RowStatus
+from selfalign.storage.stages import StageName
 from selfalign.storage.tables import latest_attempts, list_parts, parse_part, part_info
 
 LEDGER_COLUMNS = ("row_id", "prompt_id", "status", "reason", "attempt")

@@ -4,7 +4,8 @@ from typing import Any
 
 from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import student_layout
-from selfalign.pipeline.run import Run, StageName
+from selfalign.pipeline.run import Run
+from selfalign.storage.stages import StageName
 
 SOURCE: dict[StageName, StageName] = {"engrave": "align", "distill": "refine"}
 

@@ -5,17 +5,18 @@ redo any unit, and a create-only put decides whose part counts.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
 import pyarrow.compute as pc
 
-from selfalign.pipeline.run import Run, StageName
+from selfalign.pipeline.run import Run
 from selfalign.pipeline.stages.inputs import training_prompts
 from selfalign.prompt_synthesizer.seeds import load_topic_seeds
 from selfalign.storage.rows import PromptItem, Row, RowStatus, derive_seed
+from selfalign.storage.stages import StageName
 from selfalign.storage.tables import list_parts, part_name, read_rows, to_rows
 
 # Later rounds only top up what the first one fell short of.
@@ -126,7 +127,7 @@ def failed_ids(run: Run, stage: StageName) -> set[str]:
     return set(failed["row_id"].to_pylist())
 
 
-def missing_parts(run: Run, prefix: str, numbers: Iterator[int], attempt: int) -> set[int]:
+def missing_parts(run: Run, prefix: str, numbers: Iterable[int], attempt: int) -> set[int]:
     """Those of the units `numbers` that have no part yet."""
     done = set(list_parts(run.store, prefix))
     return {unit for unit in numbers if part_name(unit, attempt) not in done}
