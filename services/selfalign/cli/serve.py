@@ -4,9 +4,10 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from selfalign.constitution.load import load_constitution
 from selfalign.errors import ConfigError
@@ -46,6 +47,24 @@ def serve_command(
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Prometheus metrics; off by default.")
     ] = None,
+    health_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Health without TLS, for probes.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain in PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key in PEM.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="CA of the clients' certificates (mTLS).")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Accepted bearer tokens, one a line.")
+    ] = None,
+    drain_delay: Annotated[
+        float, typer.Option(min=0, help="Seconds from NOT_SERVING to the end of streams.")
+    ] = 0.0,
+    drain_grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that running calls may take to end.")
+    ] = 60.0,
+    reflection: Annotated[bool, typer.Option(help="Server reflection, for grpcurl.")] = True,
 ) -> None:
     """Serves until SIGTERM or ctrl-C, then drains. Options after `model-server` are its own."""
     if service == "model-server":
@@ -67,8 +86,28 @@ def serve_command(
         engine = EngineSettings(**{**engine.model_dump(), "url": engine_url})
     if not engine.url:
         raise ConfigError("engine.url is not set; name the engine there or with --engine-url")
-    server = ServerSettings(host=host, port=port, metrics_port=metrics_port)
+    server = _server_settings(
+        host=host,
+        port=port,
+        metrics_port=metrics_port,
+        health_port=health_port,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
+        token_file=token_file,
+        drain_delay_s=drain_delay,
+        drain_grace_s=drain_grace,
+        reflection=reflection,
+    )
     asyncio.run(_serve(service, settings, engine, server))
+
+
+def _server_settings(**options: Any) -> ServerSettings:  # noqa: ANN401
+    try:
+        return ServerSettings(**options)
+    except ValidationError as error:
+        findings = [finding["msg"].removeprefix("Value error, ") for finding in error.errors()]
+        raise ConfigError(f"serve: {'; '.join(findings)}") from error
 
 
 async def _serve(

@@ -34,6 +34,15 @@ def worker_command(
     index: Annotated[int, typer.Option(min=0, help="This worker's number.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="How many workers share the stage.")] = 1,
     attempt: Annotated[int, typer.Option(min=1, help="Try of failed rows; round.")] = 1,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="CA of the service's certificate; set, TLS is used.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Our own certificate (mTLS).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    tls_server_name: Annotated[
+        str | None, typer.Option(help="Name in the service's certificate, if not the target's.")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the bearer token.")] = None,
 ) -> None:
     """Does the units of a stage whose number is INDEX modulo COUNT and that have no part yet."""
     chosen = next((name for name in TABLE_STAGES if name == stage), None)
@@ -45,7 +54,15 @@ def worker_command(
     settings = load_run_config(config)
     run = Run(open_store(settings.store), settings)
     assignment = Assignment(chosen, index, count, attempt)
-    worker = Worker(run, assignment, ChannelSettings(target=target), _reporter())
+    channel = ChannelSettings(
+        target=target,
+        tls_ca=tls_ca,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_server_name=tls_server_name,
+        token_file=token_file,
+    )
+    worker = Worker(run, assignment, channel, _reporter())
     counts = asyncio.run(worker.work())
     _emit("rows", counts.as_fields())
 

@@ -67,6 +67,16 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (["serve", "lunch"], 64, "'lunch' is no service"),
         (["serve", "refiner"], 64, "--config is missing"),
         (
+            ["serve", "refiner", "--config", "{run}", "--engine-url", "http://e", "--tls-cert=c"],
+            64,
+            "tls_cert and tls_key belong together",
+        ),
+        (
+            ["worker", "--config", "{run}", "--stage", "topics", "--target", "t", "--tls-cert=c"],
+            64,
+            "tls_cert and tls_key need tls_ca",
+        ),
+        (
             ["worker", "--config", "c", "--stage", "engrave", "--target", "t"],
             64,
             "'engrave'; expected one of topics",
@@ -80,7 +90,8 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 def test_mistakes_are_named(
     arguments: list[str], code: int, message: str, store: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run([argument.format(store=store) for argument in arguments]) == code
+    places = {"store": store, "run": f"{store}/one/run.yaml"}
+    assert run([argument.format(**places) for argument in arguments]) == code
     error = capsys.readouterr().err
     assert message in " ".join(error.split())
     assert "Traceback" not in error
