@@ -78,7 +78,7 @@ class Batch:
     def prefill(self, new: Sequence[Running]) -> None:
         """Runs the suffixes of requests with the same prefix and sends their first tokens."""
         suffixes = [request.suffix for request in new]
-        kept = [n for n, request in enumerate(new) if request.prompt.max_new_tokens > 1]
+        kept = [n for n, request in enumerate(new) if not request.single]
         numbers = self.cache.add([len(suffixes[n]) for n in kept]) if kept else []
         self.rows.extend(new[n] for n in kept)
         for n in kept:

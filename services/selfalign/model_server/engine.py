@@ -100,9 +100,21 @@ class Engine:
         return self._thread.is_alive()
 
     @property
+    def slots(self) -> int:
+        """Rows that can generate at once."""
+        return self._limits.slots
+
+    @property
     def running(self) -> int:
         """Rows that generate now."""
         return len(self._batch.rows)
+
+    @property
+    def reserved_tokens(self) -> int:
+        """Tokens that the running rows may come to hold: prompts and all they may generate."""
+        return sum(
+            len(row.prompt.tokens) + row.prompt.max_new_tokens for row in list(self._batch.rows)
+        )
 
     @property
     def waiting(self) -> int:
@@ -197,8 +209,8 @@ class Engine:
 
     def _admit(self) -> None:
         """Prefills the first request and those that fit beside it, or starts its prefix."""
-        head = self._waiting[0]
-        if not self._batch.cache.free and head.prompt.max_new_tokens > 1:
+        head = self._next()
+        if head is None:
             return
         head.started = head.started or time.perf_counter()
         if head.prompt.prefill_logprobs and not head.prefill:
@@ -207,7 +219,7 @@ class Engine:
         running = self._batch.uses()
         use = self._prefixes.find(head.tokens, running)
         known = use.length if use is not None else 0
-        others = [other.tokens for other in list(self._waiting)[1 : LOOK_AHEAD + 1]]
+        others = [other.tokens for other in self._behind(head)[:LOOK_AHEAD]]
         shared = shared_with_waiting(head.tokens, others)
         own = len(head.tokens) - max(known, shared)
         if own > MAX_SUFFIX:
@@ -220,14 +232,22 @@ class Engine:
             running = [use, *running]
         self._prefill(head, use, running)
 
+    def _next(self) -> Running | None:
+        """The request to take now; one that asks for a single token needs no row of the cache."""
+        if self._batch.cache.free:
+            return self._waiting[0]
+        return next((request for request in self._waiting if request.single), None)
+
+    def _behind(self, head: Running) -> list[Running]:
+        return [request for request in self._waiting if request is not head]
+
     def _prefill(self, head: Running, use: PrefixUse | None, running: list[PrefixUse]) -> None:
         head.use = use
         chosen = [head]
-        free = self._batch.cache.free - (head.prompt.max_new_tokens > 1)
+        free = self._batch.cache.free - (not head.single)
         budget = self._limits.prefill_tokens - len(head.suffix)
-        for other in list(self._waiting)[1:]:
-            long = other.prompt.max_new_tokens > 1
-            if other.prompt.prefill_logprobs or (long and not free):
+        for other in self._behind(head):
+            if other.prompt.prefill_logprobs or not (free or other.single):
                 continue
             if self._prefixes.find(other.tokens, running) != use:
                 continue
@@ -237,7 +257,7 @@ class Engine:
             other.use = use
             chosen.append(other)
             budget -= own
-            free -= long
+            free -= not other.single
         began = time.perf_counter()
         for request in chosen:
             self._waiting.remove(request)

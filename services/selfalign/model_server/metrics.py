@@ -29,6 +29,8 @@ HELP = {
     "tgi_batch_inference_duration": "Batch inference duration in seconds",
     "tgi_batch_next_size": "Size of the batch of an inference call",
     "tgi_batch_current_size": "Current batch size",
+    "tgi_batch_current_max_tokens": "Tokens that the current batch may come to hold",
+    "tgi_batch_max_total_tokens": "Tokens that a full batch may hold",
     "tgi_queue_size": "Current queue size",
 }
 BUCKETS = {

@@ -76,6 +76,11 @@ class Running:
     prefill: tuple[float | None, ...] = ()
 
     @property
+    def single(self) -> bool:
+        """Whether one token ends it: its keys and values are not kept."""
+        return self.prompt.max_new_tokens == 1
+
+    @property
     def prefix_length(self) -> int:
         """Prompt tokens that lie in a shared prefix."""
         return self.use.length if self.use is not None else 0

@@ -196,11 +196,13 @@ class Api:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """GET /metrics."""
-        engine = self.generator.engine
+        engine, limits = self.generator.engine, self.generator.limits
         text = self.generator.metrics.render(
             {
                 "tgi_queue_size": lambda: engine.waiting,
                 "tgi_batch_current_size": lambda: engine.running,
+                "tgi_batch_current_max_tokens": lambda: engine.reserved_tokens,
+                "tgi_batch_max_total_tokens": lambda: engine.slots * limits.max_total_tokens,
             }
         )
         return web.Response(text=text)

@@ -44,10 +44,19 @@ class TextTokenizer:
             if token.special
         )
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids, with the special tokens that the tokenizer adds by itself."""
-        ids: list[int] = self._tokenizer.encode(text).ids
-        return ids
+    def encode(self, text: str, keep_last: int | None = None) -> list[int]:
+        """Token ids, with the special tokens that the tokenizer adds by itself.
+
+        `keep_last` cuts the text at its start; special tokens that stand there are kept, as TGI
+        keeps them.
+        """
+        encoding = self._tokenizer.encode(text)
+        ids: list[int] = encoding.ids
+        if keep_last is None or len(ids) <= keep_last:
+            return ids
+        leading = [*encoding.special_tokens_mask, 0].index(0)
+        kept = max(keep_last - leading, 1)
+        return ids[: min(leading, keep_last - kept)] + ids[-kept:]
 
     def spans(self, text: str) -> list[TokenSpan]:
         """Token ids with the part of the text that each stands for."""

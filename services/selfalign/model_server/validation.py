@@ -55,9 +55,7 @@ def validate(
     _check_limits(parameters, limits)
     if not inputs:
         raise InvalidRequest("`inputs` cannot be empty")
-    tokens = tokenizer.encode(inputs)
-    if parameters.truncate is not None:
-        tokens = tokens[-parameters.truncate :]
+    tokens = tokenizer.encode(inputs, keep_last=parameters.truncate)
     if not tokens:
         raise InvalidRequest("`inputs` cannot be empty")
     return ValidRequest(

@@ -223,3 +223,17 @@ def test_repetition_penalty_equals_transformers(tiny: Tiny, make_engine: MakeEng
         pad_token_id=1,
     )[0, 20:]
     assert answer.wait().tokens == expected.tolist()
+
+
+def test_a_single_token_does_not_wait_for_a_free_row(tiny: Tiny, make_engine: MakeEngine) -> None:
+    engine = make_engine(slots=1)
+    holds_the_row = engine.submit(prompt(tokens_of(1, 5), 900))
+    assert holds_the_row.first.wait(60)
+    waits_for_the_row = engine.submit(prompt(tokens_of(2, 5), 2))
+    assert engine.engine.reserved_tokens == 5 + 900
+    scored = engine.submit(prompt(tokens_of(3, 5), 1)).wait()
+    assert scored.tokens == greedy(tiny[1], tokens_of(3, 5), 1)
+    assert not waits_for_the_row.events
+    assert not holds_the_row.ended.is_set()
+    engine.engine.cancel(holds_the_row.running)
+    assert waits_for_the_row.wait().tokens == greedy(tiny[1], tokens_of(2, 5), 2)

@@ -217,13 +217,15 @@ async def test_completions_logprobs_and_batches(serve: Serve) -> None:
 
 
 async def test_concurrent_requests_are_batched_and_counted(serve: Serve) -> None:
-    async with serve() as (client, _):
+    async with serve() as (client, api):
         await asyncio.gather(*(generate(client, f"{n} abc", max_new_tokens=30) for n in range(20)))
         async with client.get("/metrics") as response:
             lines = (await response.text()).splitlines()
     values = dict(line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
     assert values["tgi_request_count"] == values["tgi_request_success"] == "20"
     assert values["tgi_batch_current_size"] == values["tgi_queue_size"] == "0"
+    assert values["tgi_batch_current_max_tokens"] == "0"
+    assert int(values["tgi_batch_max_total_tokens"]) == api.generator.engine.slots * 1024
     assert int(values['tgi_batch_inference_count{method="decode"}']) < 20 * 29 / 2
     assert values["tgi_request_generated_tokens_count"] == "20"
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from selfalign.errors import ModelError
 from selfalign.model_server.text import IncrementalDecoder, StopRule, TextTokenizer
@@ -29,6 +31,20 @@ def test_the_texts_of_tokens_add_up(tiny: Tiny, text: str) -> None:
     tokenizer = TextTokenizer(tiny[0])
     decoder = IncrementalDecoder(tokenizer, [])
     assert "".join(decoder.push(token) for token in tokenizer.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("keep_last", "kept"),
+    [(None, "<s>abcd"), (5, "<s>abcd"), (4, "<s>bcd"), (2, "<s>d"), (1, "d")],
+)
+def test_cutting_a_text_keeps_the_token_that_the_tokenizer_puts_first(
+    tiny: Tiny, tmp_path: Path, keep_last: int | None, kept: str
+) -> None:
+    plain = Tokenizer.from_file(str(tiny[0] / "tokenizer.json"))
+    plain.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    plain.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = TextTokenizer(tmp_path)
+    assert tokenizer.decode(tokenizer.encode("abcd", keep_last=keep_last)) == kept
 
 
 def test_offsets_count_bytes(tokenizer: TextTokenizer) -> None:
