@@ -118,7 +118,9 @@ class LiveDisplay(AbstractContextManager["LiveDisplay"]):
         if event.kind == "result":
             self._live.console.print(f"{event.fields['label']:>10}  {event.fields['path']}")
         elif event.kind == "note":
-            self._live.console.print(f"{event.stage}: {event.fields['text']}", style="dim")
+            # The training job calls it `message`.
+            text = event.fields.get("text", event.fields.get("message", ""))
+            self._live.console.print(f"{event.stage}: {text}", style="dim")
         elif event.stage in self._stages:
             self._stages[event.stage].take(event)
 

@@ -11,10 +11,12 @@ import yaml
 from selfalign.cli.display import make_display
 from selfalign.errors import ConfigError, Interrupted
 from selfalign.pipeline.config import RunConfig
+from selfalign.pipeline.executors.base import Executor
 from selfalign.pipeline.executors.local import LocalExecutor
 from selfalign.pipeline.load import load_run_config
 from selfalign.pipeline.progress import ProgressEvent, Report
 from selfalign.pipeline.reuse import reuse_stages
+from selfalign.pipeline.run import Run
 from selfalign.pipeline.runner import Runner, check_training, prepare
 from selfalign.storage.open import open_store
 from selfalign.storage.stages import STAGES, StageName
@@ -61,7 +63,7 @@ def _run(config: RunConfig, until: StageName, reuse: str | None, show: Report) -
     if reuse:
         for stage in reuse_stages(run, reuse):
             show(ProgressEvent("note", stage, {"text": f"taken over from run {reuse}"}))
-    executor = LocalExecutor(run)
+    executor = make_executor(run, show)
     try:
         if run.manifest("distill") is None:
             check_training(run, executor)
@@ -78,6 +80,19 @@ def _run(config: RunConfig, until: StageName, reuse: str | None, show: Report) -
             ("data set", "refine"),
         ):
             show(ProgressEvent("result", "", {"label": label, "path": f"{prefix}/{key}"}))
+
+
+def make_executor(run: Run, show: Report) -> Executor:
+    """The executor that the run's settings ask for."""
+    if run.config.executor.kind == "local":
+        return LocalExecutor(run)
+    # Imported here: the client of Kubernetes takes most of a second.
+    from selfalign.pipeline.executors.kubernetes.executor import KubernetesExecutor
+
+    def note(subject: str, text: str) -> None:
+        show(ProgressEvent("note", subject, {"text": text}))
+
+    return KubernetesExecutor(run, note)
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -65,18 +65,47 @@ class RowsSettings(Section):
     """Passes over failed rows within one run; the next run tries them again in any case."""
 
 
+class KubernetesSettings(Section):
+    """How a run uses a release of the chart."""
+
+    release: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")] = "selfalign"
+    """The release's full name: what its objects' names begin with."""
+    namespace: str | None = None
+    """The runner pod's own, or the kubeconfig context's, by default."""
+    context: str | None = None
+    """Context of the kubeconfig; outside a cluster only."""
+    keep_engines: bool = False
+    """Whether engines keep their GPUs while others serve or train. False lets one node do it all,
+    one after another."""
+    training_nodes: PositiveInt = 1
+    """Pods of the training Job; ranks in each pod are set by the chart."""
+    scheduling_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+    """How long a pod may wait for a node or for quota."""
+    trouble_timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    """How long a pod may fail to start for a missing image, secret, volume and the like."""
+    stage_timeout_s: Annotated[float, Field(gt=0)] | None = None
+    """Limit of one Job, from its creation; none by default."""
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_server_name: str | None = None
+    """How the runner itself asks the services for their health, where they serve over TLS."""
+
+
 class ExecutorSettings(Section):
     """Where the work runs. Operational: may differ each time that a run is resumed."""
 
-    kind: Literal["local"] = "local"
+    kind: Literal["local", "kubernetes"] = "local"
     workers: PositiveInt = 1
     training_processes: PositiveInt = 1
-    """Ranks of torchrun on this machine."""
+    """Ranks of torchrun on this machine (kind local)."""
     work_dir: Path = Path("runs/.work")
     """Logs, sockets, training checkpoints and downloaded weights of local processes."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """How long an engine or service may take from its start until it answers."""
     model_server: dict[str, str | int | float] = {}
-    """Further options of the model-server, e.g. slots: 32."""
+    """Further options of the local model-server, e.g. slots: 32."""
+    kubernetes: KubernetesSettings = KubernetesSettings()
 
 
 class RunConfig(Section):

@@ -3,6 +3,18 @@
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
+from selfalign.errors import (
+    ConfigError,
+    DataError,
+    EngineUnavailable,
+    FingerprintMismatch,
+    ModelError,
+    PortInUse,
+    SelfAlignError,
+    StoreError,
+    StoreNotWritable,
+    TooManyFailures,
+)
 from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.worker import Assignment
 
@@ -10,11 +22,28 @@ EngineRole = Literal["base", "engraved", "final"]
 ServiceName = Literal["prompt-synthesizer", "principle-engine", "refiner"]
 EventSink = Callable[[dict[str, Any]], None]
 
+# What the exit code of a worker, service or trainer means to the runner: the type is kept, the
+# message quotes the log. Other codes are a StageError.
+ERRORS_BY_EXIT_CODE: dict[int, type[SelfAlignError]] = {
+    error.exit_code: error
+    for error in (
+        ConfigError,
+        DataError,
+        ModelError,
+        PortInUse,
+        StoreNotWritable,
+        StoreError,
+        TooManyFailures,
+        FingerprintMismatch,
+        EngineUnavailable,
+    )
+}
+
 
 class Executor(Protocol):
     """Starts and stops what a run needs. All methods block.
 
-    Whatever happens to the runner, an executor leaves no process behind that it started.
+    Whatever happens to the runner, an executor leaves no process behind that nobody looks after.
     """
 
     def check_training(self, settings: dict[str, Any]) -> None:

@@ -9,31 +9,22 @@ from typing import Any
 
 import yaml
 
-from selfalign.errors import (
-    ConfigError,
-    DataError,
-    EngineUnavailable,
-    ModelError,
-    PortInUse,
-    SelfAlignError,
-    StageError,
-    StoreError,
-    TooManyFailures,
-)
+from selfalign.errors import EngineUnavailable, StageError
 from selfalign.inference.build import build_engine
 from selfalign.inference.settings import EngineSettings
-from selfalign.pipeline.executors.base import EngineRole, EventSink, ServiceName
+from selfalign.pipeline.executors.base import (
+    ERRORS_BY_EXIT_CODE,
+    EngineRole,
+    EventSink,
+    ServiceName,
+)
 from selfalign.pipeline.executors.processes import Child
+from selfalign.pipeline.executors.training_check import run_training_check
 from selfalign.pipeline.run import Run, dump_config
 from selfalign.pipeline.weights import local_weights
 from selfalign.pipeline.worker import Assignment
 from selfalign.telemetry.metrics import Metrics
 
-# What a child's exit code means to the runner: the type is kept, the message quotes the log.
-ERRORS_BY_EXIT_CODE: dict[int, type[SelfAlignError]] = {
-    error.exit_code: error
-    for error in (ConfigError, DataError, ModelError, PortInUse, StoreError, TooManyFailures)
-}
 POLL_S = 0.1
 
 
@@ -52,10 +43,7 @@ class LocalExecutor:
         self._targets: dict[tuple[str, str], str] = {}
 
     def check_training(self, settings: dict[str, Any]) -> None:
-        path = self._write_training("check", settings)
-        command = ["-m", "selfalign_training", "check", str(path)]
-        child = self._child("training-check", [*command, str(self._settings.training_processes)])
-        self._raise_for(child, child.wait())
+        run_training_check(settings, self._settings.training_processes, self._folder)
 
     def serve(self, role: EngineRole, weights: str) -> EngineSettings:
         if role in self._engines:

@@ -1,0 +1,159 @@
+"""The Kubernetes executor: a release of the chart does the work of a run."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from selfalign.errors import ConfigError
+from selfalign.inference.settings import EngineSettings
+from selfalign.pipeline.executors.base import EngineRole, EventSink, ServiceName
+from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object, connect
+from selfalign.pipeline.executors.kubernetes.engines import Engines
+from selfalign.pipeline.executors.kubernetes.jobs import Jobs
+from selfalign.pipeline.executors.kubernetes.patience import Note
+from selfalign.pipeline.executors.kubernetes.rollout import Rollout
+from selfalign.pipeline.executors.kubernetes.services import Services
+from selfalign.pipeline.executors.kubernetes.templates import (
+    Templates,
+    digest,
+    environment_value,
+    load_templates,
+    owner_of,
+)
+from selfalign.pipeline.executors.kubernetes.watch import JobRequest
+from selfalign.pipeline.executors.training_check import run_training_check
+from selfalign.pipeline.fingerprint import stage_fingerprint
+from selfalign.pipeline.run import Run, dump_config
+from selfalign.pipeline.worker import Assignment
+from selfalign.storage.stages import TRAINING_STAGES
+
+# Where the chart's training template has the base model and room for work.
+TRAINING_WIRING: dict[str, Any] = {"base_model": "/weights/base", "work_dir": "/work"}
+TRAINING_METRICS_PORT = 9090
+
+
+class KubernetesExecutor:
+    """See Executor for the contract.
+
+    In a pod, a runner that is told to stop leaves its running Jobs to the next one, which adopts
+    them; outside it deletes them. Deleting the pipeline Job (or, without one, the release) deletes
+    them in any case: they are owned by it.
+    """
+
+    def __init__(self, run: Run, note: Note, cluster: Cluster | None = None) -> None:
+        """Raises ConfigError where the cluster or the release cannot be found."""
+        executor = run.config.executor
+        settings = executor.kubernetes
+        self._run, self._settings, self._note = run, settings, note
+        self._cluster = cluster or connect(settings.namespace, settings.context)
+        self._templates = load_templates(self._cluster, settings.release)
+        owner = find_owner(self._cluster, settings.release)
+        rollout = Rollout(self._cluster, settings, executor.startup_timeout_s, note)
+        self._engines = Engines(self._cluster, settings, rollout, note)
+        self._services = Services(
+            self._cluster, settings, executor.startup_timeout_s, rollout, note
+        )
+        self._jobs = Jobs(self._cluster, settings, run.name, self._templates, owner, note)
+
+    def check_training(self, settings: dict[str, Any]) -> None:
+        ranks = self._settings.training_nodes * ranks_per_node(self._templates)
+        # The weights lie in the training pods; here a name stands for them.
+        wired = {**settings, **TRAINING_WIRING, "base_model": "base"}
+        with tempfile.TemporaryDirectory() as folder:
+            run_training_check(wired, ranks, Path(folder))
+
+    def serve(self, role: EngineRole, weights: str) -> EngineSettings:
+        base = self._run.config.engine
+        if base.url:
+            if role == "base":
+                return base
+            raise ConfigError(
+                f"engine.url is set, so the engine is yours, and cannot be given the {role} "
+                "weights; remove it, and choose the engine in the chart's values"
+            )
+        if role != "base":
+            weights = f"{self._run.store.url}/{weights}"
+        url = self._engines.serve(role, weights)
+        return EngineSettings(**{**base.model_dump(), "url": url})
+
+    def release(self, role: EngineRole) -> None:
+        if not self._run.config.engine.url:
+            self._engines.release(role)
+
+    def service(self, name: ServiceName, engine: EngineSettings) -> str:
+        return self._services.target(name, self._run.config)
+
+    def run_workers(self, assignments: list[Assignment], target: str, sink: EventSink) -> None:
+        first = assignments[0]
+        work = {
+            "fingerprint": stage_fingerprint(self._run, first.stage),
+            "store": self._run.store.url,
+            "target": target,
+            "attempt": first.attempt,
+            "count": len(assignments),
+        }
+        request = JobRequest(
+            template="worker-job.yaml",
+            stage=first.stage,
+            attempt=first.attempt,
+            count=len(assignments),
+            digest=digest(work),
+            files={"run.yaml": dump_config(self._run.config)},
+            values={"ATTEMPT": first.attempt, "TARGET": target},
+            sinks=lambda index: lambda event: sink({**event, "worker": index}),
+        )
+        self._jobs.run(request, self._engines.guard)
+
+    def train(self, stage: str, settings: dict[str, Any], sink: EventSink) -> None:
+        name = next(known for known in TRAINING_STAGES if known == stage)
+        if self._run.manifest(name) is not None:
+            self._note(stage, "has its manifest already; nothing to train")
+            return
+        wired = {"metrics_port": TRAINING_METRICS_PORT, **settings, **TRAINING_WIRING}
+        text = yaml.safe_dump(wired, sort_keys=False, allow_unicode=True)
+        request = JobRequest(
+            template="training-job.yaml",
+            stage=stage,
+            attempt=1,
+            count=self._settings.training_nodes,
+            digest=digest({"settings": wired, "nodes": self._settings.training_nodes}),
+            files={"training.yaml": text},
+            # Rank 0 speaks for all.
+            sinks=lambda index: sink if index == 0 else None,
+            gang=True,
+        )
+        self._jobs.run(request, self._engines.guard)
+
+    def close(self) -> None:
+        self._jobs.clean_up(stop_active=not self._cluster.inside)
+        if self._run.manifest("evaluate") is not None:
+            self._engines.restore_base()
+
+
+def ranks_per_node(templates: Templates) -> int:
+    """NPROC_PER_NODE of the training template. Raises ConfigError where it is no number."""
+    names = ("RUN", "STAGE", "NAME", "COUNT", "CONFIG_MAP")
+    manifests = templates.render("training-job.yaml", dict.fromkeys(names, "1"))
+    jobs = [manifest for manifest in manifests if manifest["kind"] == "Job"]
+    value = environment_value(jobs[0], "NPROC_PER_NODE") if jobs else None
+    if value is None or not value.isdecimal() or int(value) < 1:
+        raise ConfigError(
+            f"ConfigMap {templates.source}, training-job.yaml: NPROC_PER_NODE is {value!r}; "
+            "expected the number of ranks of a pod"
+        )
+    return int(value)
+
+
+def find_owner(cluster: Cluster, release: str) -> Object | None:
+    """Who owns the run's objects: the pipeline Job that we run in, else the release's ConfigMap."""
+    name = os.environ.get("POD_NAME")
+    if cluster.inside and name and (pod := cluster.get("pods", name)) is not None:
+        for reference in pod["metadata"].get("ownerReferences", []):
+            if reference.get("controller"):
+                return {key: reference[key] for key in ("apiVersion", "kind", "name", "uid")}
+        return owner_of(pod)
+    config = cluster.get("configmaps", f"{release}-jobs")
+    return None if config is None else owner_of(config)

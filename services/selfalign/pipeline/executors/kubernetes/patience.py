@@ -1,0 +1,62 @@
+"""Troubles told once each, and time limits on them."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from selfalign.errors import SelfAlignError, StageError
+from selfalign.pipeline.config import KubernetesSettings
+from selfalign.pipeline.executors.kubernetes.diagnosis import Trouble
+
+Note = Callable[[str, str], None]
+"""Tells the user something: (about what, text)."""
+
+
+class Patience:
+    """Watches the troubles of one Job or Deployment."""
+
+    def __init__(
+        self,
+        subject: str,
+        settings: KubernetesSettings,
+        note: Note,
+        error: type[SelfAlignError] = StageError,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`error` is what a limit that is passed raises."""
+        self._subject, self._note, self._error, self._clock = subject, note, error, clock
+        self._limits = {
+            "scheduling": ("scheduling_timeout_s", settings.scheduling_timeout_s),
+            "trouble": ("trouble_timeout_s", settings.trouble_timeout_s),
+        }
+        self._since: dict[str, float] = {}
+        self._told: set[str] = set()
+
+    def look(self, troubles: Sequence[Trouble], *, waiting_is_fine: bool = False) -> None:
+        """Takes the troubles of this moment in.
+
+        Args:
+            waiting_is_fine: Pods may wait for a node as long as others make progress.
+
+        Raises:
+            SelfAlignError: of the given type, when a trouble has lasted too long.
+        """
+        now = self._clock()
+        kinds = {trouble.kind for trouble in troubles}
+        self._since = {kind: since for kind, since in self._since.items() if kind in kinds}
+        for trouble in troubles:
+            since = self._since.setdefault(trouble.kind, now)
+            text = trouble.describe()
+            if trouble.text not in self._told:
+                self._told.add(trouble.text)
+                self._note(self._subject, text)
+            if trouble.patience == "unlimited":
+                continue
+            if trouble.patience == "scheduling" and waiting_is_fine:
+                self._since[trouble.kind] = now
+                continue
+            name, limit = self._limits[trouble.patience]
+            if now - since > limit:
+                raise self._error(
+                    f"{self._subject}: gave up after {limit:.0f} s (executor.kubernetes.{name}): "
+                    f"{text}"
+                )

@@ -1,0 +1,123 @@
+"""The gRPC services of a release: the run's own settings in them, rolled out, healthy."""
+
+import asyncio
+import time
+
+import yaml
+
+from selfalign.errors import ConfigError, EngineUnavailable
+from selfalign.pipeline.config import KubernetesSettings, RunConfig
+from selfalign.pipeline.executors.base import ServiceName
+from selfalign.pipeline.executors.kubernetes.cluster import Cluster
+from selfalign.pipeline.executors.kubernetes.patience import Note
+from selfalign.pipeline.executors.kubernetes.rollout import Rollout
+from selfalign.pipeline.load import parse_run_config
+from selfalign.pipeline.run import differences, method_settings
+from selfalign.rpc.channel import ChannelSettings
+from selfalign.rpc.probe import probe
+
+PORT = 50051
+POLL_S = 2.0
+FULL_NAMES: dict[ServiceName, str] = {
+    "prompt-synthesizer": "selfalign.v1.PromptSynthesizerService",
+    "principle-engine": "selfalign.v1.PrincipleEngineService",
+    "refiner": "selfalign.v1.RefinerService",
+}
+# What of the run file each service reads.
+SETTINGS: dict[ServiceName, tuple[str, ...]] = {
+    "prompt-synthesizer": ("synthesizer", "task_seeds", "topic_seeds", "engine"),
+    "principle-engine": ("align", "constitution", "engine"),
+    "refiner": ("refine", "constitution", "engine"),
+}
+
+
+class Services:
+    """Finds the release's services and makes sure that they can do the run's work."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: KubernetesSettings,
+        startup_timeout_s: float,
+        rollout: Rollout,
+        note: Note,
+    ) -> None:
+        self._cluster, self._settings, self._note = cluster, settings, note
+        self._startup_timeout_s = startup_timeout_s
+        self._rollout = rollout
+
+    def target(self, name: ServiceName, config: RunConfig) -> str:
+        """Waits until the service is healthy; returns its headless address.
+
+        Raises:
+            ConfigError: the release runs it with other settings than the run's.
+            EngineUnavailable: it was not healthy in time.
+        """
+        release = self._settings.release
+        self._check_settings(name, config)
+        self._rollout.wait(f"{release}-{name}")
+        target = f"dns:///{release}-{name}-headless:{PORT}"
+        if self._cluster.inside:
+            self._wait_healthy(name, target)
+        return target
+
+    def _check_settings(self, name: ServiceName, config: RunConfig) -> None:
+        source = f"{self._settings.release}-run"
+        found = self._cluster.get("configmaps", source)
+        if found is None:
+            raise ConfigError(
+                f"executor.kubernetes.release: namespace {self._cluster.namespace!r} has no "
+                f"ConfigMap {source!r}; expected the full name of a release of the selfalign chart"
+            )
+        text = found.get("data", {}).get("run.yaml", "")
+        check_same_settings(name, config, text, f"ConfigMap {source}, run.yaml")
+
+    def _wait_healthy(self, name: ServiceName, target: str) -> None:
+        """Asks the service itself: it is not ready before it has seen its engine."""
+        settings = self._settings
+        channel = ChannelSettings(
+            target=target,
+            tls_ca=settings.tls_ca,
+            tls_cert=settings.tls_cert,
+            tls_key=settings.tls_key,
+            tls_server_name=settings.tls_server_name,
+        )
+        deadline = time.monotonic() + self._startup_timeout_s
+        told = ""
+        while problem := asyncio.run(probe(channel, FULL_NAMES[name])):
+            if time.monotonic() > deadline:
+                raise EngineUnavailable(
+                    f"{name} at {target} was not healthy after {self._startup_timeout_s:.0f} s "
+                    f"(executor.startup_timeout_s): {problem}"
+                )
+            if problem != told:
+                told = problem
+                self._note(name, f"waiting until it is healthy: {problem}")
+            time.sleep(POLL_S)
+
+
+def check_same_settings(name: ServiceName, config: RunConfig, text: str, source: str) -> None:
+    """Refuses a run whose rows the release's service would make with other settings.
+
+    Args:
+        text: The run file that the service was started with.
+
+    Raises:
+        ConfigError: each difference is shown.
+    """
+    values = yaml.safe_load(text) if text else None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: expected the run file that the services read")
+    served = method_settings(parse_run_config(text, source))
+    asked = method_settings(config)
+    keys = SETTINGS[name]
+    found = differences({key: served[key] for key in keys}, {key: asked[key] for key in keys})
+    if found:
+        shown = "; ".join(
+            f"{key}: {old!r} there, {new!r} asked for" for key, (old, new) in found.items()
+        )
+        raise ConfigError(
+            f"{source}: the release's {name} runs with other settings than this run: {shown}. "
+            "Set them in the chart's values under `run` and upgrade the release, or change the run "
+            "file"
+        )
