@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VERSITYGW_VERSION := v1.8.0
 MOTO_VERSION := 5.2.5
+HELM_VERSION := v4.3.1
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL := .cache/models/smollm2-135m
@@ -54,7 +55,7 @@ bench: setup model ## dedup, engine and relay benchmarks, a table each
 	$(BIN)/python benchmarks/relay.py
 
 ##@ Set up
-.PHONY: setup model s3-server clean
+.PHONY: setup model s3-server helm clean
 setup: $(VENV)/.ready ## The environment, at the versions of requirements.lock
 
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -74,6 +75,9 @@ s3-server: | setup ## A real S3 server for the tests
 	  { command -v go >/dev/null && GOBIN=$(CURDIR)/.cache/bin go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION); } || \
 	  { echo "no Go toolchain that builds versitygw: the S3 tests use moto's server instead"; \
 	    test -x .cache/moto/bin/moto_server || { $(PYTHON) -m venv .cache/moto && .cache/moto/bin/pip install -q 'moto[server]==$(MOTO_VERSION)'; }; }
+
+helm: ## Helm, for the chart and its tests
+	@test -x .cache/bin/helm || GOBIN=$(CURDIR)/.cache/bin go install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)
 
 clean: ## Removes the environment, caches and runs
 	rm -rf $(VENV) .cache build runs *.egg-info

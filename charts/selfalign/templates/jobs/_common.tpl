@@ -1,0 +1,24 @@
+{{/* Metadata of a Job that the runner submits. Usage: include "selfalign.job.labels" (list . "worker") */}}
+{{- define "selfalign.job.labels" -}}
+{{ include "selfalign.podLabels" . }}
+selfalign.dev/run: "${RUN}"
+selfalign.dev/stage: "${STAGE}"
+{{- end -}}
+
+{{- define "selfalign.job.queue" -}}
+{{- with .Values.jobs.queueName }}
+kueue.x-k8s.io/queue-name: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* A disruption costs no attempt; errors that a retry cannot mend end the Job.
+     Usage: include "selfalign.job.failurePolicy" (dict "container" "worker" "codes" (list 64)) */}}
+{{- define "selfalign.job.failurePolicy" -}}
+podFailurePolicy:
+  rules:
+    - action: Ignore
+      onPodConditions:
+        - {type: DisruptionTarget, status: "True"}
+    - action: FailJob
+      onExitCodes: {containerName: {{ .container }}, operator: In, values: {{ toJson .codes }}}
+{{- end -}}
