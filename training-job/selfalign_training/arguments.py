@@ -13,6 +13,7 @@ from selfalign.errors import ConfigError
 from selfalign_training.batches import BatchPlan
 from selfalign_training.config import TrainingConfig
 from selfalign_training.data import IGNORED, Example
+from selfalign_training.samples import ROWS
 from selfalign_training.zero import deepspeed_settings
 
 FILLER_LENGTH = 2
@@ -53,32 +54,49 @@ def sequence_table(
     """The sequences (packed best-fit decreasing if asked), filled up to whole optimizer steps.
 
     Fillers are two tokens that the loss ignores: so every sequence is seen exactly once an epoch,
-    whatever the number of ranks, where samplers otherwise repeat some.
+    whatever the number of ranks, where samplers otherwise repeat some. `prompt_ids` says which
+    samples a row holds, `rows` repeats its number.
     """
     table = Table.from_dict(
         {
             "input_ids": [list(example.input_ids) for example in examples],
             "labels": [list(example.labels) for example in examples],
+            # Packing takes lists as long as the sequences, and keeps them side by side.
+            "samples": [[at] * len(example.input_ids) for at, example in enumerate(examples)],
         }
     )
     if packed:
         table = pack_dataset(table, config.max_length, "bfd").with_format(None)
     columns = {name: list(table[name]) for name in table.column_names}
+    columns["prompt_ids"] = [
+        [examples[sample].prompt_id for sample in dict.fromkeys(samples)]
+        for samples in columns.pop("samples")
+    ]
     missing = plan.steps(len(table)) * plan.global_batch_size - len(table)
+    columns["prompt_ids"] += [[]] * missing
     columns["input_ids"] += [[0] * FILLER_LENGTH] * missing
     columns["labels"] += [[IGNORED] * FILLER_LENGTH] * missing
     if "seq_lengths" in columns:
         columns["seq_lengths"] += [[FILLER_LENGTH]] * missing
+    columns[ROWS] = list(range(len(columns["input_ids"])))
     return Table.from_dict(columns)
 
 
 def trainer_arguments(
-    config: TrainingConfig, plan: BatchPlan, device: Device, job: Path, *, packed: bool
+    config: TrainingConfig,
+    plan: BatchPlan,
+    device: Device,
+    job: Path,
+    *,
+    packed: bool,
+    universal: bool = False,
 ) -> SFTConfig:
-    """TRL's arguments; the process group must be there."""
+    """TRL's arguments; the process group must be there. `universal`: the checkpoint's format."""
+    settings = deepspeed_settings(config, cuda=device.cuda)
+    settings["checkpoint"] = {**settings.get("checkpoint", {}), "load_universal": universal}
     return SFTConfig(
         output_dir=str(job),
-        deepspeed=deepspeed_settings(config, cuda=device.cuda),
+        deepspeed=settings,
         use_cpu=not device.cuda,
         ddp_backend=None if device.cuda else "gloo",
         ddp_timeout=config.process_group_timeout_s,

@@ -1,4 +1,4 @@
-"""Batch arithmetic, and which row goes into which step: a function of seed and epoch alone."""
+"""Batch arithmetic, and which sequence goes into which step, whatever the number of ranks."""
 
 import random
 from collections.abc import Sequence
@@ -8,6 +8,9 @@ from selfalign.errors import ConfigError
 
 # Lengths are sorted inside windows of so many optimizer steps: little padding, still shuffled.
 WINDOW_STEPS = 50
+# A step is made of at most so many groups of like length, each of at least so many sequences.
+GROUPS_IN_STEP = 8
+SMALLEST_GROUP = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +61,41 @@ def plan_batches(global_batch_size: int, micro_batch_size: int, ranks: int) -> B
     return BatchPlan(micro_batch_size, ranks, global_batch_size // per_slice)
 
 
-def epoch_order(lengths: Sequence[int], plan: BatchPlan, seed: int, epoch: int) -> list[int]:
+def epoch_order(lengths: Sequence[int], global_batch_size: int, seed: int, epoch: int) -> list[int]:
     """The order in which an epoch sees its sequences: a permutation of all indices.
 
-    Every run of `plan.slice_size` indices is computed at once by all ranks and holds sequences of
-    like length; which slices make up an optimizer step is shuffled. `len(lengths)` must be a
-    multiple of the global batch size.
+    Every run of `global_batch_size` indices is one optimizer step. Ranks and micro batches cut it
+    but do not shape it, so that a job may go on with another number of ranks. A step mixes several
+    groups of like length and is sorted, longest first: micro batches hold like lengths.
+    `len(lengths)` must be a multiple of the global batch size.
     """
-    if len(lengths) % plan.global_batch_size:
-        raise ValueError(f"{len(lengths)} sequences do not fill steps of {plan.global_batch_size}")
+    if len(lengths) % global_batch_size:
+        raise ValueError(f"{len(lengths)} sequences do not fill steps of {global_batch_size}")
     rng = random.Random(f"order/{seed}/{epoch}")
     indices = list(range(len(lengths)))
     rng.shuffle(indices)
-    window = WINDOW_STEPS * plan.global_batch_size
+    window = WINDOW_STEPS * global_batch_size
+    group = global_batch_size // groups_in_step(global_batch_size)
     order: list[int] = []
     for start in range(0, len(indices), window):
         part = sorted(indices[start : start + window], key=lambda index: -lengths[index])
-        slices = [part[at : at + plan.slice_size] for at in range(0, len(part), plan.slice_size)]
-        rng.shuffle(slices)
-        order += [index for piece in slices for index in piece]
+        groups = [part[at : at + group] for at in range(0, len(part), group)]
+        rng.shuffle(groups)
+        mixed = [index for piece in groups for index in piece]
+        for at in range(0, len(mixed), global_batch_size):
+            step = mixed[at : at + global_batch_size]
+            order += sorted(step, key=lambda index: -lengths[index])
     return order
+
+
+def groups_in_step(global_batch_size: int) -> int:
+    """Into how many groups of like length a step is divided: 8 of 96 sequences for 768."""
+    fitting = [
+        count
+        for count in range(1, GROUPS_IN_STEP + 1)
+        if global_batch_size % count == 0 and global_batch_size // count >= SMALLEST_GROUP
+    ]
+    return max(fitting, default=1)
 
 
 def padding_share(lengths: Sequence[int], order: Sequence[int], micro_batch_size: int) -> float:

@@ -98,8 +98,12 @@ class TrainingConfig(Section):
     """auto packs where variable-length attention exists and groups by length elsewhere."""
     seed: int = Field(default=42, ge=0, lt=2**31)
     save_steps: int = Field(default=50, ge=1)
+    """Optimizer steps between checkpoints, which go to the store while training goes on."""
     keep_last: int = Field(default=2, ge=1)
+    """Complete checkpoints that stay in the store."""
     logging_steps: int = Field(default=1, ge=1)
+    log_samples: bool = False
+    """Writes the prompt ids of each optimizer step to samples-rank-<r>.jsonl of the output."""
     metrics_port: int | None = Field(default=None, ge=0, lt=65536)
     """Prometheus on rank 0; 0 picks a free port."""
     process_group_timeout_s: int = Field(default=1800, ge=10)
@@ -107,7 +111,7 @@ class TrainingConfig(Section):
     fingerprint: dict[str, Any] = {}
     """Passed through into the output's manifest."""
     work_dir: Path = Path("training-work")
-    """Checkpoints; a job goes on from the newest complete one it finds there."""
+    """Scratch: what lies here is looked at again after a restart, but only the store is needed."""
 
     @model_validator(mode="after")
     def _batches_can_be_formed(self) -> "TrainingConfig":

@@ -24,7 +24,8 @@ GAUGES = {
 
 def tell(event: str, **fields: Any) -> None:  # noqa: ANN401
     """One JSON line on stdout, e.g. {"event": "step", "step": 3, "steps": 15, "loss": 1.2}."""
-    print(json.dumps({"event": event, **fields}), flush=True)
+    # Line end included: threads tell too, and must not cut into one another's lines.
+    print(json.dumps({"event": event, **fields}) + "\n", end="", flush=True)
 
 
 class MetricsLog:
@@ -36,7 +37,7 @@ class MetricsLog:
         self._store = store
         self._key = key
         self._uploaded = time.monotonic()
-        self.records = [record for record in _read(path) if record["step"] <= after_step]
+        self.records = [record for record in read_records(path) if record["step"] <= after_step]
         path.write_text("".join(json.dumps(record) + "\n" for record in self.records))
 
     def append(self, record: dict[str, Any]) -> None:
@@ -86,8 +87,8 @@ class PrometheusGauges:
         self._thread.join()
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    """The file's records up to the first torn line, which a kill may leave at its end."""
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """A JSON-lines file's records up to the first torn one, which a kill may leave at its end."""
     records: list[dict[str, Any]] = []
     if not path.is_file():
         return records

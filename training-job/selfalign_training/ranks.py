@@ -75,6 +75,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def job_folder(work_dir: Path, key: str) -> Path:
-    """Where a job keeps its checkpoints: one folder for each configuration and data set."""
-    return work_dir.absolute() / f"job-{key}"
+def job_folder(work_dir: Path, key: str, node: int) -> Path:
+    """Where a node keeps a job's files: nodes that share a disk must not share a folder."""
+    return work_dir.absolute() / f"job-{key}-node-{node}"

@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import shutil
 import time
 import warnings
 from datetime import timedelta
@@ -23,18 +24,25 @@ from selfalign_training.arguments import (
     use_packing,
 )
 from selfalign_training.batches import BatchPlan, epoch_order, padding_share
-from selfalign_training.checkpoints import Checkpoint, newest_complete
+from selfalign_training.checkpoints.catalogue import Catalogue
+from selfalign_training.checkpoints.keeper import Keeper
+from selfalign_training.checkpoints.node import read_node
+from selfalign_training.checkpoints.restore import Checkpoint
 from selfalign_training.config import TrainingConfig
 from selfalign_training.data import Dataset
 from selfalign_training.events import MetricsLog, PrometheusGauges, tell
 from selfalign_training.model import load_model, lora_settings
+from selfalign_training.samples import SampleLog, earlier_logs, sample_file
 from selfalign_training.trainer import (
-    CheckpointCallback,
     EngravingTrainer,
     EpochSampler,
     ProgressCallback,
+    SampleCallback,
     TerminationCallback,
 )
+from selfalign_training.zero import deepspeed_settings
+
+METRICS = "metrics.jsonl"
 
 # malloc.h
 M_TRIM_THRESHOLD = -1
@@ -44,20 +52,27 @@ M_MMAP_THRESHOLD = -3
 class Session:
     """Training on this rank. `records` and `facts` are there after `train`, on rank 0."""
 
-    def __init__(self, config: TrainingConfig, plan: BatchPlan, job: Path, store: Store) -> None:
+    def __init__(
+        self, config: TrainingConfig, plan: BatchPlan, job: Path, store: Store, key: str
+    ) -> None:
+        """`job` is the job's folder on this node's disk, `key` its name in the store."""
         self._config = config
         self._plan = plan
         self._job = job
         self._store = store
+        self._key = key
+        self._node = read_node()
+        self._logs: list[Path] = []
         self._trainer: EngravingTrainer | None = None
         self.records: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}
 
     def train(self, dataset: Dataset, tokenizer: Any) -> bool:  # noqa: ANN401
-        """Trains to the end, from the newest complete checkpoint on; False after SIGTERM.
+        """Trains to the end, from the newest whole checkpoint on; False after SIGTERM.
 
         Raises:
-            ConfigError, ModelError: see load_model and newest_complete.
+            ConfigError, ModelError: see load_model and Keeper.resume.
+            DataError, StoreError: see Keeper.
             StageError: the loss is no longer a number.
         """
         config, plan = self._config, self._plan
@@ -68,37 +83,46 @@ class Session:
         packed = use_packing(config, device)
         start_process_group(config, cuda=device.cuda)
         self._job.mkdir(parents=True, exist_ok=True)
-        arguments = trainer_arguments(config, plan, device, self._job, packed=packed)
+        keeper = self._keeper()
+        checkpoint, universal = keeper.resume(deepspeed_settings(config, cuda=device.cuda))
+        arguments = trainer_arguments(
+            config, plan, device, self._job, packed=packed, universal=universal
+        )
         table = sequence_table(dataset.examples, config, plan, packed=packed)
         lengths = [len(ids) for ids in table["input_ids"]]
+        samples = self._sample_log(table["prompt_ids"], checkpoint)
         # Before the model: the adapter's random half is drawn when the trainer makes it.
         set_seed(config.seed)
         termination = TerminationCallback()
         trainer = EngravingTrainer(
-            sampler=EpochSampler(lengths, plan, config.seed),
+            sampler=EpochSampler(lengths, plan.global_batch_size, config.seed),
+            samples=samples,
+            on_saved=lambda step, began: keeper.saved(step, began, self._logs),
             model=load_model(config, device.attention),
             args=arguments,
             train_dataset=table,
             processing_class=tokenizer,
             peft_config=lora_settings(config),
-            callbacks=[CheckpointCallback(self._job, config.keep_last), termination],
+            callbacks=[termination] if samples is None else [SampleCallback(samples), termination],
         )
         trainer.remove_callback(PrinterCallback)
         self._trainer = trainer
-        checkpoint = self._agree_on_checkpoint()
         log = self._report(trainer, checkpoint)
         began = time.monotonic()
         trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
+        keeper.finish()
         if log is not None:
             log.upload()
             self.records = log.records
-            order = epoch_order(lengths, plan, config.seed, 0)
+            order = epoch_order(lengths, plan.global_batch_size, config.seed, 0)
             self.facts = {
                 "packed": packed,
                 "training_seconds": round(time.monotonic() - began, 2),
                 "padding_share": round(padding_share(lengths, order, plan.micro_batch_size), 4),
                 "resumed_at_step": checkpoint.step if checkpoint else 0,
             }
+        if samples is not None and not termination.stopped:
+            self._upload_samples()
         return not termination.stopped
 
     def save_adapter(self) -> None:
@@ -113,15 +137,36 @@ class Session:
         if dist.is_initialized():
             dist.destroy_process_group()
 
-    def _agree_on_checkpoint(self) -> Checkpoint | None:
-        """What rank 0 finds, for all ranks: they must not look while it still deletes."""
-        found: list[Any] = [None]
-        if not dist.is_initialized() or dist.get_rank() == 0:
-            found = [newest_complete(self._job, self._plan.ranks)]
-        if dist.is_initialized():
-            dist.broadcast_object_list(found, src=0)
-        checkpoint: Checkpoint | None = found[0]
-        return checkpoint
+    def _keeper(self) -> Keeper:
+        catalogue = Catalogue(self._store, self._config.output.prefix, self._key)
+        return Keeper(
+            catalogue,
+            self._node,
+            self._job,
+            exchange,
+            keep_last=self._config.keep_last,
+            # Shorter than the ranks' patience, so that a node that is late costs one checkpoint.
+            time_limit=self._config.process_group_timeout_s / 2,
+        )
+
+    def _sample_log(
+        self, prompt_ids: list[list[str]], checkpoint: Checkpoint | None
+    ) -> SampleLog | None:
+        if not self._config.log_samples:
+            return None
+        rank, earlier = self._node.rank, []
+        if checkpoint is not None:
+            same_ranks = checkpoint.world_size == self._plan.ranks
+            earlier = earlier_logs(checkpoint.folder, rank, same_ranks=same_ranks)
+        path = self._job / sample_file(rank)
+        self._logs.append(path)
+        return SampleLog(path, prompt_ids, earlier)
+
+    def _upload_samples(self) -> None:
+        """Every rank its own log; all are there before the output's manifest is."""
+        name = sample_file(self._node.rank)
+        self._store.upload(self._job / name, f"{self._config.output.prefix}/{name}")
+        exchange(None)
 
     def _report(
         self, trainer: EngravingTrainer, checkpoint: Checkpoint | None
@@ -129,15 +174,30 @@ class Session:
         """Rank 0's log, gauges and events."""
         if not trainer.is_world_process_zero():
             return None
+        path = self._job / METRICS
         step = checkpoint.step if checkpoint else 0
         if checkpoint:
-            tell("note", message=f"going on from the checkpoint of step {step}", step=step)
+            ranks = f", written by {checkpoint.world_size} ranks"
+            other = checkpoint.world_size != self._plan.ranks
+            message = f"going on from the checkpoint of step {step}{ranks if other else ''}"
+            tell("note", message=message, step=step)
+            # A fresh disk has none, and an old one may know of later steps.
+            shutil.copyfile(checkpoint.folder / METRICS, path)
         port = self._config.metrics_port
-        key = f"{self._config.output.prefix}/metrics.jsonl"
-        log = MetricsLog(self._job / "metrics.jsonl", self._store, key, step)
+        log = MetricsLog(path, self._store, f"{self._config.output.prefix}/{METRICS}", step)
+        self._logs.append(path)
         gauges = None if port is None else PrometheusGauges(port)
         trainer.add_callback(ProgressCallback(log, gauges))
         return log
+
+
+def exchange(value: Any) -> list[Any]:  # noqa: ANN401
+    """Gives every rank what all ranks gave, in the order of the ranks."""
+    if not dist.is_initialized():
+        return [value]
+    found: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, value)
+    return found
 
 
 def start_process_group(config: TrainingConfig, *, cuda: bool) -> None:

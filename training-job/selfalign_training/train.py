@@ -14,6 +14,8 @@ from selfalign.storage.open import open_store
 from selfalign.storage.rows import content_hash
 from selfalign.storage.store import Store
 from selfalign_training.batches import plan_batches
+from selfalign_training.checkpoints.catalogue import delete_checkpoints
+from selfalign_training.checkpoints.node import read_node
 from selfalign_training.config import TrainingConfig
 from selfalign_training.data import Dataset, build_dataset, read_sources
 from selfalign_training.events import tell
@@ -24,9 +26,12 @@ NOT_PART_OF_THE_JOB = {
     "work_dir",
     "metrics_port",
     "fingerprint",
+    # Which sequences make up a step follows from the global batch size alone.
+    "micro_batch_size",
     "save_steps",
     "keep_last",
     "logging_steps",
+    "log_samples",
     "process_group_timeout_s",
 }
 
@@ -71,8 +76,9 @@ def run_job(config: TrainingConfig) -> Outcome:
 
     from selfalign_training.session import Session
 
-    job = job_folder(config.work_dir, job_key(config, dataset))
-    session = Session(config, plan, job, store)
+    key, node = job_key(config, dataset), read_node()
+    job = job_folder(config.work_dir, key, node.index)
+    session = Session(config, plan, job, store, key)
     try:
         if not session.train(dataset, tokenizer):
             return Outcome.TERMINATED
@@ -90,6 +96,9 @@ def run_job(config: TrainingConfig) -> Outcome:
             "global_batch_size": config.global_batch_size,
         }
         publish_job(config, store, job, details, started)
+        delete_checkpoints(store, config.output.prefix)
+    if node.leads:
+        shutil.rmtree(job, ignore_errors=True)
     return Outcome.DONE
 
 
@@ -131,7 +140,7 @@ def loss_by_epoch(records: list[dict[str, Any]]) -> list[float]:
 def publish_job(
     config: TrainingConfig, store: Store, job: Path, details: dict[str, Any], started: float
 ) -> None:
-    """Merges, uploads, writes the manifest last, and removes the job's checkpoints."""
+    """Merges, uploads, and writes the manifest last."""
     from selfalign_training.export import file_part, publish, upload_folder
     from selfalign_training.merge import merge_adapter
     from selfalign_training.model import DTYPES, base_folder
@@ -147,5 +156,4 @@ def publish_job(
     ]
     details["seconds"] = round(time.monotonic() - started, 2)
     publish(store, prefix, parts, config.fingerprint, details)
-    shutil.rmtree(job, ignore_errors=True)
     tell("trained", **{key: details[key] for key in ("loss_first", "loss_last", "seconds")})

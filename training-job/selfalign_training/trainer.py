@@ -1,11 +1,10 @@
-"""TRL's SFTTrainer with our data order, and callbacks for progress, checkpoints and SIGTERM."""
+"""TRL's SFTTrainer with our data order, and callbacks for progress, samples and SIGTERM."""
 
 import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,17 +14,17 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trl.trainer.sft_trainer import SFTTrainer
 
 from selfalign.errors import StageError
-from selfalign_training.batches import BatchPlan, epoch_order
-from selfalign_training.checkpoints import mark_complete, prune
+from selfalign_training.batches import epoch_order
 from selfalign_training.events import MetricsLog, PrometheusGauges, tell
+from selfalign_training.samples import ROWS, RowCollator, SampleLog
 
 
 class EpochSampler(Sampler[int]):
-    """The order of each epoch, a function of seed and epoch alone: resuming repeats it."""
+    """The order of each epoch, which resuming repeats; see epoch_order."""
 
-    def __init__(self, lengths: Sequence[int], plan: BatchPlan, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], global_batch_size: int, seed: int) -> None:
         self._lengths = lengths
-        self._plan = plan
+        self._global_batch_size = global_batch_size
         self._seed = seed
         self._epoch = 0
 
@@ -37,21 +36,71 @@ class EpochSampler(Sampler[int]):
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(epoch_order(self._lengths, self._plan, self._seed, self._epoch))
+        return iter(epoch_order(self._lengths, self._global_batch_size, self._seed, self._epoch))
 
 
 class EngravingTrainer(SFTTrainer):
     """SFTTrainer on sequences that are tokenized and filled up already."""
 
-    def __init__(self, *, sampler: EpochSampler, **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        sampler: EpochSampler,
+        samples: SampleLog | None,
+        on_saved: Callable[[int, float], None],
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """`on_saved` gets the step of a checkpoint written on this rank, and when it was begun."""
         self._sampler = sampler
+        self._samples = samples
+        self._on_saved = on_saved
         super().__init__(**options)
+        self.data_collator = RowCollator(self.data_collator)
+
+    def training_step(
+        self,
+        model: Any,  # noqa: ANN401
+        inputs: dict[str, Any],
+        num_items_in_batch: Any = None,  # noqa: ANN401
+    ) -> torch.Tensor:
+        """One micro batch."""
+        rows = inputs.pop(ROWS)
+        if self._samples is not None:
+            self._samples.saw(rows.tolist())
+        base: Any = super()
+        loss: torch.Tensor = base.training_step(model, inputs, num_items_in_batch)
+        return loss
+
+    def create_model_card(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """None: the manifest tells what there is to know."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ANN401
         return self._sampler
 
-    def create_model_card(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        """None: the manifest tells what there is to know."""
+    def _set_signature_columns_if_needed(self) -> None:
+        base: Any = super()
+        base._set_signature_columns_if_needed()
+        columns: Any = self._signature_columns
+        if ROWS not in columns:
+            columns.append(ROWS)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ANN401
+        began = time.monotonic()
+        base: Any = super()
+        base._save_checkpoint(model, trial)
+        self._on_saved(self.state.global_step, began)
+
+
+class SampleCallback(TrainerCallback):
+    """Writes down what each step saw."""
+
+    def __init__(self, log: SampleLog) -> None:
+        self._log = log
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        self._log.close_step(state.global_step)
 
 
 class ProgressCallback(TrainerCallback):
@@ -97,24 +146,6 @@ class ProgressCallback(TrainerCallback):
         if self._gauges is not None:
             self._gauges.show(record)
         tell("step", **record)
-
-
-class CheckpointCallback(TrainerCallback):
-    """Marks a checkpoint as complete once every rank has written its share."""
-
-    def __init__(self, job: Path, keep_last: int) -> None:
-        self._job = job
-        self._keep_last = keep_last
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
-        if dist.is_initialized():
-            dist.barrier()
-        if state.is_world_process_zero:
-            folder = self._job / f"checkpoint-{state.global_step}"
-            mark_complete(folder, state.global_step, args.world_size)
-            prune(self._job, self._keep_last)
 
 
 class TerminationCallback(TrainerCallback):

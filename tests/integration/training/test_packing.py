@@ -86,7 +86,8 @@ def test_the_real_layout_of_the_sampler_fills_whole_steps(make_job: MakeJob) -> 
     config = load_config(make_job().config)
     plan = BatchPlan(micro_batch_size=2, ranks=3, accumulation=2)
     table = sequence_table(examples([5] * 13), config, plan, packed=False)
-    sampler = EpochSampler([len(ids) for ids in table["input_ids"]], plan, seed=1)
+    lengths = [len(ids) for ids in table["input_ids"]]
+    sampler = EpochSampler(lengths, plan.global_batch_size, seed=1)
     assert len(sampler) == 24
     first = list(sampler)
     sampler.set_epoch(1)

@@ -1,5 +1,6 @@
 """Batch arithmetic and the order of an epoch."""
 
+import random
 import re
 
 import pytest
@@ -7,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfalign.errors import ConfigError
-from selfalign_training.batches import BatchPlan, epoch_order, padding_share, plan_batches
+from selfalign_training.batches import (
+    epoch_order,
+    groups_in_step,
+    padding_share,
+    plan_batches,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,40 +55,48 @@ def test_what_does_not_divide_is_refused_with_the_arithmetic(
     assert re.search(message, str(caught.value))
 
 
-PLANS = st.builds(
-    BatchPlan,
-    micro_batch_size=st.integers(1, 4),
-    ranks=st.integers(1, 4),
-    accumulation=st.integers(1, 3),
-)
-
-
-@given(PLANS, st.integers(1, 5), st.integers(0, 9), st.randoms(use_true_random=False))
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 9), st.randoms())
 def test_an_epoch_sees_every_sequence_exactly_once(
-    plan: BatchPlan, steps: int, seed: int, rng: object
+    size: int, steps: int, seed: int, rng: random.Random
 ) -> None:
-    count = steps * plan.global_batch_size
-    lengths = [rng.randint(1, 99) for _ in range(count)]  # type: ignore[attr-defined]
-    first = epoch_order(lengths, plan, seed, 0)
-    assert sorted(first) == list(range(count))
-    assert first == epoch_order(lengths, plan, seed, 0)
+    lengths = [rng.randint(1, 99) for _ in range(steps * size)]
+    first = epoch_order(lengths, size, seed, 0)
+    assert sorted(first) == list(range(len(lengths)))
+    assert first == epoch_order(lengths, size, seed, 0)
+    for at in range(0, len(first), size):
+        step = [lengths[index] for index in first[at : at + size]]
+        assert step == sorted(step, reverse=True)
 
 
 def test_epochs_and_seeds_differ() -> None:
-    plan = BatchPlan(2, 2, 2)
     lengths = list(range(80))
-    orders = {tuple(epoch_order(lengths, plan, seed, epoch)) for seed in (1, 2) for epoch in (0, 1)}
+    orders = {tuple(epoch_order(lengths, 8, seed, epoch)) for seed in (1, 2) for epoch in (0, 1)}
     assert len(orders) == 4
 
 
-def test_slices_hold_sequences_of_like_length() -> None:
-    plan = BatchPlan(micro_batch_size=4, ranks=2, accumulation=2)
-    lengths = [(position * 37) % 160 + 1 for position in range(160)]
-    grouped = padding_share(lengths, epoch_order(lengths, plan, 3, 0), 4)
-    as_they_come = padding_share(lengths, list(range(160)), 4)
+@pytest.mark.parametrize(
+    ("size", "groups"), [(1, 1), (8, 1), (31, 1), (32, 2), (36, 2), (128, 8), (768, 8), (770, 7)]
+)
+def test_a_step_mixes_groups_of_like_length(size: int, groups: int) -> None:
+    assert groups_in_step(size) == groups
+
+
+@pytest.mark.parametrize(("size", "micro"), [(8, 4), (16, 4), (128, 16), (768, 16)])
+def test_micro_batches_hold_sequences_of_like_length(size: int, micro: int) -> None:
+    rng = random.Random(0)
+    lengths = [rng.randint(1, 160) for _ in range(size * 60)]
+    grouped = padding_share(lengths, epoch_order(lengths, size, 3, 0), micro)
+    as_they_come = padding_share(lengths, list(range(len(lengths))), micro)
     assert grouped < 0.05 < as_they_come
+
+
+def test_steps_of_long_and_short_sequences_alternate() -> None:
+    lengths = [position % 160 + 1 for position in range(128 * 50)]
+    order = epoch_order(lengths, 128, 3, 0)
+    means = [sum(lengths[i] for i in order[at : at + 128]) / 128 for at in range(0, 6400, 128)]
+    assert max(means) - min(means) < 90
 
 
 def test_unfilled_steps_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="do not fill"):
-        epoch_order([1, 2, 3], BatchPlan(2, 1, 1), 0, 0)
+        epoch_order([1, 2, 3], 2, 0, 0)

@@ -1,4 +1,4 @@
-"""Checkpoint markers, DeepSpeed settings, metrics and events, and where a rank stands."""
+"""DeepSpeed settings, metrics and events, and where a rank stands."""
 
 import json
 import urllib.request
@@ -9,52 +9,10 @@ import pytest
 
 from selfalign.errors import ConfigError, PortInUse
 from selfalign.storage.open import open_store
-from selfalign_training.checkpoints import (
-    complete_checkpoints,
-    mark_complete,
-    newest_complete,
-    prune,
-)
 from selfalign_training.events import MetricsLog, PrometheusGauges
 from selfalign_training.load import load_config
 from selfalign_training.ranks import read_ranks
 from selfalign_training.zero import deepspeed_settings, zero_stage
-
-
-def checkpoint(job: Path, step: int, *, complete: bool = True) -> Path:
-    folder = job / f"checkpoint-{step}"
-    folder.mkdir(parents=True)
-    (folder / "weights").write_text("w")
-    if complete:
-        mark_complete(folder, step, world_size=2)
-    return folder
-
-
-def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    assert newest_complete(tmp_path, 2) is None
-    checkpoint(tmp_path, 9)
-    checkpoint(tmp_path, 10)
-    checkpoint(tmp_path, 20, complete=False)
-    torn = checkpoint(tmp_path, 30, complete=False)
-    (torn / "complete.json").write_text("{")
-    found = newest_complete(tmp_path, 2)
-    assert found is not None
-    assert found.step == 10
-
-
-def test_another_world_size_is_refused(tmp_path: Path) -> None:
-    checkpoint(tmp_path, 5)
-    with pytest.raises(ConfigError, match="written by 2 ranks, this job has 4"):
-        newest_complete(tmp_path, 4)
-
-
-def test_the_newest_complete_checkpoints_are_kept(tmp_path: Path) -> None:
-    for step in (1, 2, 10):
-        checkpoint(tmp_path, step)
-    checkpoint(tmp_path, 3, complete=False)
-    prune(tmp_path, keep_last=2)
-    assert [found.step for found in complete_checkpoints(tmp_path)] == [2, 10]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-2"]
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])

@@ -1,0 +1,1 @@
+"""Checkpoints: local folders, their copies in the store, and going on from them."""
