@@ -2,7 +2,7 @@
 
 import typer
 
-from selfalign.cli import chat, constitution, inspect, run, serve, worker
+from selfalign.cli import chat, constitution, inspect, run, serve, weights, worker
 
 HELP = """SELF-ALIGN: from a base model, a constitution and a page of seeds to an aligned model,
 its training set, and a ledger that accounts for every row.
@@ -18,6 +18,6 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
-    for module in (run, inspect, chat, serve, worker, constitution):
+    for module in (run, inspect, chat, serve, worker, weights, constitution):
         module.register(app)
     return app

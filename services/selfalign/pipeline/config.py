@@ -25,7 +25,8 @@ class ModelSettings(Section):
     """The base model that is to be aligned."""
 
     base: Annotated[str, Field(min_length=1)]
-    """A folder with config.json, tokenizer and safetensors, or the id that the engine serves."""
+    """A folder with config.json, tokenizer and safetensors, here or in a bucket
+    (s3://bucket/prefix), or the id that the engine serves."""
 
 
 class TopicsSettings(Section):

@@ -11,6 +11,7 @@ from selfalign.constitution.lint import digest
 from selfalign.constitution.load import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch, ModelError
 from selfalign.pipeline.config import RunConfig
+from selfalign.pipeline.fetch import find_weights
 from selfalign.pipeline.run import Run, differences, method_settings
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import SCHEMA_VERSION
@@ -114,8 +115,16 @@ def file_digest(config: RunConfig, name: str) -> str:
 def model_digest(base: str) -> str:
     """Identity of a model: its id, or digest of the folder's configuration and weight sizes.
 
-    The weights themselves are not read: 65B parameters take minutes.
+    A folder has the same digest on a disk and in a bucket (s3://bucket/prefix). The weights
+    themselves are not read: 65B parameters take minutes.
+
+    Raises:
+        ModelError: the folder holds no config.json.
     """
+    if "://" in base:
+        weights = find_weights(base)
+        files = {info.key: info.size for info in weights.files}
+        return _content_digest(weights.store.get("config.json"), files)
     folder = Path(base)
     if not folder.is_dir():
         return base
@@ -123,5 +132,9 @@ def model_digest(base: str) -> str:
         config = (folder / "config.json").read_bytes()
     except OSError as error:
         raise ModelError(f"model.base: {base}: no readable config.json in it") from error
-    sizes = sorted((path.name, path.stat().st_size) for path in folder.glob("*.safetensors"))
+    return _content_digest(config, {path.name: path.stat().st_size for path in folder.iterdir()})
+
+
+def _content_digest(config: bytes, files: dict[str, int]) -> str:
+    sizes = sorted((name, size) for name, size in files.items() if name.endswith(".safetensors"))
     return hashlib.sha256(config + repr(sizes).encode()).hexdigest()[:16]

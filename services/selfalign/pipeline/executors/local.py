@@ -43,7 +43,8 @@ class LocalExecutor:
         self._targets: dict[tuple[str, str], str] = {}
 
     def check_training(self, settings: dict[str, Any]) -> None:
-        run_training_check(settings, self._settings.training_processes, self._folder)
+        wired = settings | self._base_model()
+        run_training_check(wired, self._settings.training_processes, self._folder)
 
     def serve(self, role: EngineRole, weights: str) -> EngineSettings:
         if role in self._engines:
@@ -91,8 +92,8 @@ class LocalExecutor:
         self._wait_all(children)
 
     def train(self, stage: str, settings: dict[str, Any], sink: EventSink) -> None:
-        work = {"work_dir": str(self._folder / f"{stage}-checkpoints")}
-        path = self._write_training(stage, settings | work)
+        wiring = self._base_model() | {"work_dir": str(self._folder / f"{stage}-checkpoints")}
+        path = self._write_training(stage, settings | wiring)
         ranks = self._settings.training_processes
         command = ["-m", "selfalign_training", "launch", "--standalone"]
         command += [f"--nproc-per-node={ranks}", str(path)]
@@ -166,6 +167,11 @@ class LocalExecutor:
         kind = ERRORS_BY_EXIT_CODE.get(code, StageError)
         cause = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
         raise kind(f"{child.name}: {cause}; log {child.log}:\n{child.log_tail()}")
+
+    def _base_model(self) -> dict[str, str]:
+        """The base model as the training job can load it."""
+        base = self._run.config.model.base
+        return {"base_model": local_weights(self._run.store, base, self._folder / "weights")}
 
     def _write_training(self, stage: str, settings: dict[str, Any]) -> Path:
         path = self._folder / f"training-{stage}.yaml"

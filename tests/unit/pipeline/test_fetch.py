@@ -1,0 +1,172 @@
+"""Weights arrive whole and verified; what is there already is not fetched again."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfalign.cli.__main__ import run
+from selfalign.errors import ConfigError, ModelError, SelfAlignError, StoreError
+from selfalign.pipeline.fetch import fetch_weights
+from selfalign.pipeline.fingerprint import model_digest
+from selfalign.pipeline.marked_folder import COMPLETE, STARTED
+from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
+from selfalign.storage.open import open_store
+from selfalign.storage.store import Store
+
+FILES = {"config.json": b"{}", "model.safetensors": b"w" * 100, "tokenizer.json": b"{}"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with a base model and the output of a training stage."""
+    store = open_store(str(tmp_path / "store"))
+    parts = []
+    for name, data in FILES.items():
+        store.put(f"base/{name}", data)
+        store.put(f"demo/engrave/merged/{name}", data)
+        digest = hashlib.sha256(data).hexdigest()
+        parts.append(PartInfo(name=f"merged/{name}", size=len(data), sha256=digest))
+    write_manifest(store, "demo/engrave", Manifest(stage="engrave", parts=tuple(parts)))
+    return store
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "target"
+
+
+@pytest.mark.parametrize("source", ["base", "demo/engrave/merged"])
+def test_weights_are_fetched_once(source: str, store: Store, target: Path) -> None:
+    url, events = f"{store.url}/{source}", list[dict[str, Any]]()
+    assert fetch_weights(url, target, events.append)
+    assert {path.name: path.read_bytes() for path in target.glob("[!.]*")} == FILES
+    assert (target / COMPLETE).is_file()
+    assert not (target / STARTED).exists()
+    assert events[-1]["done_bytes"] == events[-1]["total_bytes"] == 104
+    assert not fetch_weights(f"{url}/", target)
+
+
+def test_a_fetch_that_was_killed_goes_on(store: Store, target: Path) -> None:
+    url = f"{store.url}/base"
+    fetch_weights(url, target)
+    (target / COMPLETE).rename(target / STARTED)
+    (target / "model.safetensors").unlink()
+    before = (target / "config.json").stat().st_mtime_ns
+    assert fetch_weights(url, target)
+    assert (target / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    assert (target / "config.json").stat().st_mtime_ns == before
+
+
+def test_other_weights_replace_what_an_earlier_fetch_left(store: Store, target: Path) -> None:
+    store.put("other/config.json", b"{ }")
+    fetch_weights(f"{store.url}/base", target)
+    assert fetch_weights(f"{store.url}/other", target)
+    assert [path.name for path in target.glob("[!.]*")] == ["config.json"]
+
+
+def test_weights_of_the_same_name_and_size_are_told_apart_by_digest(
+    store: Store, target: Path
+) -> None:
+    url = f"{store.url}/demo/engrave/merged"
+    fetch_weights(url, target)
+    store.delete("demo/engrave/manifest.json")
+    new = b"v" * 100
+    store.put("demo/engrave/merged/model.safetensors", new)
+    digest = hashlib.sha256(new).hexdigest()
+    part = PartInfo(name="merged/model.safetensors", size=100, sha256=digest)
+    write_manifest(store, "demo/engrave", Manifest(stage="engrave", parts=(part,)))
+    assert fetch_weights(url, target)
+    assert (target / "model.safetensors").read_bytes() == new
+
+
+def index(*names: str) -> bytes:
+    return json.dumps({"weight_map": {f"w{n}": name for n, name in enumerate(names)}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "error", "message"),
+    [
+        ("none", {}, ModelError, "no such folder"),
+        ("base", {"base/config.json": None}, ModelError, "no config.json there.*found model"),
+        (
+            "base",
+            {"base/model.safetensors.index.json": index("a.safetensors", "model.safetensors")},
+            ModelError,
+            "names a.safetensors, which is not there",
+        ),
+        (
+            "base",
+            {"base/model.safetensors.index.json": b"[]"},
+            ModelError,
+            "not an index of weights",
+        ),
+        (
+            "demo/engrave/merged",
+            {"demo/engrave/merged/model.safetensors": b"x"},
+            ModelError,
+            "says 100 bytes, found 1; .* damaged",
+        ),
+        (
+            "demo/engrave/merged",
+            {"demo/engrave/merged/model.safetensors": b"x" * 100},
+            ModelError,
+            "SHA-256 is .*damaged",
+        ),
+        (
+            "demo/engrave/merged",
+            {"demo/engrave/merged/tokenizer.json": None},
+            ModelError,
+            "found nothing",
+        ),
+    ],
+)
+def test_weights_that_are_not_whole_are_refused(
+    source: str,
+    change: dict[str, bytes | None],
+    error: type[SelfAlignError],
+    message: str,
+    store: Store,
+    target: Path,
+) -> None:
+    for key, data in change.items():
+        if data is None:
+            store.delete(key)
+        else:
+            store.put(key, data)
+    with pytest.raises(error, match=message):
+        fetch_weights(f"{store.url}/{source}", target)
+    assert not (target / COMPLETE).exists()
+
+
+def test_a_folder_with_files_of_the_users_is_left_alone(store: Store, target: Path) -> None:
+    target.mkdir()
+    (target / "thesis.txt").write_text("x")
+    with pytest.raises(ConfigError, match=r"holds thesis\.txt, which no earlier fetch"):
+        fetch_weights(f"{store.url}/base", target)
+    assert (target / "thesis.txt").read_text() == "x"
+
+
+def test_a_folder_that_cannot_be_made(store: Store, target: Path) -> None:
+    target.write_text("a file")
+    with pytest.raises(StoreError, match="cannot be written"):
+        fetch_weights(f"{store.url}/base", target / "in")
+
+
+def test_the_command(store: Store, target: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["weights", "fetch", f"{store.url}/base", str(target)]
+    for new in (True, False):
+        assert run(arguments) == 0
+        last = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert last == {"event": "fetched", "source": f"{store.url}/base", "new": new}
+    assert run(["weights", "fetch", f"{store.url}/none", str(target)]) == 66
+
+
+def test_a_model_has_the_same_digest_on_a_disk_and_in_a_store(store: Store) -> None:
+    folder = f"{store.url}/base"
+    assert model_digest(f"file://{folder}") == model_digest(folder) != folder
+    assert model_digest("owner/model") == "owner/model"
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        model_digest(f"file://{store.url}/none")
