@@ -27,11 +27,11 @@ test: setup model s3-server lint proto-check ## Lint, types, and the whole test 
 	$(BIN)/pytest
 
 ##@ Develop
-.PHONY: lint format proto proto-check lock bench
+.PHONY: lint format proto proto-check chart-docs lock bench
 lint: setup ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy services training-job tests benchmarks
+	$(BIN)/mypy services training-job tests benchmarks charts
 
 format: setup ## Rewrites the sources in the project's format
 	$(BIN)/ruff check --fix .
@@ -45,6 +45,9 @@ proto-check: setup ## Fails if the committed stubs are not what the protos give
 	@rm -rf .cache/proto && mkdir -p .cache/proto
 	@$(PROTOC) --python_out=.cache/proto --pyi_out=.cache/proto --grpc_python_out=.cache/proto
 	@diff -r -x __init__.py -x __pycache__ .cache/proto/selfalign/v1 services/selfalign/v1 && echo "stubs are up to date"
+
+chart-docs: setup ## Regenerates the chart's schema and README
+	$(BIN)/python charts/docs.py
 
 lock: setup ## Resolves all extras into requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o requirements.lock
