@@ -50,12 +50,30 @@ chart-docs: setup ## Regenerates the chart's schema and README
 	$(BIN)/python charts/docs.py
 
 lock: setup ## Resolves all extras into requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --no-header --no-annotate --generate-hashes pyproject.toml -o requirements.lock
 
 bench: setup model ## dedup, engine and relay benchmarks, a table each
 	$(BIN)/python benchmarks/dedup.py
 	$(BIN)/python benchmarks/engine.py --model $(MODEL)
 	$(BIN)/python benchmarks/relay.py
+
+##@ Kubernetes
+.PHONY: images kind-up kind-images kind-test kind-down
+images: ## The three container images (TORCH_VARIANT=cpu: without CUDA's libraries)
+	tests/kind/cluster/images.sh
+
+kind-up: ## A kind cluster with three nodes; KIND_CLOSED=1 makes every image from packages
+	tests/kind/cluster/up.sh
+
+kind-images: kind-up ## What a trial needs, built and loaded into the cluster
+	TORCH_VARIANT=cpu tests/kind/cluster/images.sh --trial
+	tests/kind/cluster/load.sh
+
+kind-test: setup model kind-images ## The chart on a real cluster, from helm install to helm uninstall (KEEP=1 keeps the cluster)
+	tests/kind/cluster/test.sh
+
+kind-down: ## Deletes the cluster, and stops what the closed recipe started
+	tests/kind/cluster/down.sh --all
 
 ##@ Set up
 .PHONY: setup model s3-server helm clean

@@ -1,0 +1,3 @@
+module selfalign.test/cluster/pause
+
+go 1.26.0

@@ -1,0 +1,35 @@
+#!/bin/bash
+# Builds selfalign/{services,model-server,training}:VERSION; TORCH_VARIANT=cpu leaves CUDA's libraries out.
+# With --trial also what a trial cluster needs besides: the S3 server, and Prometheus.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/pyproject.toml" | head -1)
+arguments=(--build-arg "VERSION=$version" --build-arg "REVISION=$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)")
+for name in PIP_INDEX_URL UV_DEFAULT_INDEX; do [ -z "${!name:-}" ] || arguments+=(--build-arg "$name=${!name}"); done
+if [ "$KIND_CLOSED" = 1 ]; then
+  "$here/host-packages.sh"; "$here/docker-up.sh"; "$here/base-image.sh"
+  export DOCKER_BUILDKIT=0
+  context=$KIND_CACHE/build-image; mkdir -p "$context"
+  cp /etc/ssl/certs/ca-certificates.crt "$context/"
+  docker build -q --network host --build-arg "BASE=$BASE_IMAGE" -t "local/python-build:3.11-$SUITE" \
+    -f "$here/build.Dockerfile" "$context" >/dev/null
+  arguments+=(--network host --build-arg "BUILD_IMAGE=local/python-build:3.11-$SUITE")
+fi
+[ -z "$BASE_IMAGE" ] || arguments+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
+for name in services model-server training; do
+  extra=(); [ $name = services ] || extra=(--build-arg "TORCH_VARIANT=${TORCH_VARIANT:-cuda}")
+  start=$SECONDS
+  nice -n 5 docker build -q "${arguments[@]}" "${extra[@]}" -f "$root/Dockerfile.$name" -t "selfalign/$name:$version" "$root" >/dev/null
+  echo "selfalign/$name:$version: $((SECONDS - start)) s, $(docker image inspect -f '{{.Size}}' "selfalign/$name:$version" | awk '{printf "%.0f MB", $1 / 1e6}')"
+done
+[ "${1:-}" = --trial ] || exit 0
+if [ "$KIND_CLOSED" = 1 ]; then
+  context=$KIND_CACHE/versitygw; mkdir -p "$context"
+  # without cgo it needs nothing but itself
+  [ -x "$context/versitygw" ] || CGO_ENABLED=0 GOBIN="$context" nice -n 5 go install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
+  printf 'FROM scratch\nCOPY versitygw /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/versitygw"]\n' >"$context/Dockerfile"
+  docker build -q -t "$VERSITYGW_IMAGE" "$context" >/dev/null
+  docker build -q --network host --build-arg "BASE=local/debian:$SUITE" -t "$PROMETHEUS_IMAGE" - <"$here/prometheus.Dockerfile" >/dev/null
+else
+  docker pull -q "$VERSITYGW_IMAGE"; docker pull -q "$PROMETHEUS_IMAGE"
+fi

@@ -1,0 +1,21 @@
+#!/bin/bash
+# A cluster that is ready for work; leaves one that already runs as it is. What is cached is not made again.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+if [ "$KIND_CLOSED" = 1 ]; then
+  "$here/host-packages.sh"
+  "$here/docker-up.sh"
+  "$here/base-image.sh"
+  "$here/build-bin.sh"
+  "$here/node-image.sh"
+else
+  for tool in kind kubectl; do command -v $tool >/dev/null || { echo "$tool is not on the PATH: see https://kind.sigs.k8s.io and https://kubernetes.io/docs/tasks/tools" >&2; exit 1; }; done
+fi
+if ! kind get clusters 2>/dev/null | grep -qx "$KIND_CLUSTER"; then
+  kind create cluster --name "$KIND_CLUSTER" ${NODE_IMAGE:+--image "$NODE_IMAGE"} --config "$here/kind.yaml" --wait 180s
+fi
+kind export kubeconfig --name "$KIND_CLUSTER" --kubeconfig "$KUBECONFIG" >/dev/null 2>&1
+# kind waits for control planes only; the first look-ups of pods fail until the DNS service stands
+kubectl wait node --all --for=condition=Ready --timeout=120s >/dev/null
+kubectl -n kube-system rollout status deployment/coredns --timeout=120s >/dev/null
+echo "cluster $KIND_CLUSTER is ready: export KUBECONFIG=$KUBECONFIG"
