@@ -3,6 +3,7 @@
 torchrun ... -m selfalign_training CONFIG.yaml                   a rank of a job
 python -m selfalign_training launch [TORCHRUN OPTIONS] CONFIG    torchrun, keeping our exit codes
 python -m selfalign_training check CONFIG.yaml [RANKS]           checks a file, loads nothing
+python -m selfalign_training estimate -c CONFIG [OPTIONS]        memory, steps, hours; loads nothing
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import NoReturn
 
 from selfalign.errors import ConfigError, SelfAlignError
 from selfalign_training.batches import plan_batches
+from selfalign_training.estimate.command import estimate
 from selfalign_training.launch import UNEXPECTED, launch
 from selfalign_training.load import load_config
 from selfalign_training.ranks import die_with_launcher, prepare_environment
@@ -36,6 +38,8 @@ def main(arguments: list[str]) -> int:
                 return check(Path(config), ranks)
             case ["launch", *options] if options:
                 return launch(options)
+            case ["estimate", *options]:
+                return estimate(options)
             case [config] if config not in ("check", "launch") and not config.startswith("-"):
                 return run(Path(config))
         print(__doc__, file=sys.stderr)

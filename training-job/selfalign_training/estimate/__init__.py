@@ -1,0 +1,1 @@
+"""`estimate`: memory and hours of a job, worked out before anything is loaded."""
