@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from selfalign.errors import ConfigError, SelfAlignError
 from selfalign_training.batches import plan_batches
-from selfalign_training.estimate.command import estimate
 from selfalign_training.launch import UNEXPECTED, launch
 from selfalign_training.load import load_config
 from selfalign_training.ranks import die_with_launcher, prepare_environment
@@ -39,6 +38,8 @@ def main(arguments: list[str]) -> int:
             case ["launch", *options] if options:
                 return launch(options)
             case ["estimate", *options]:
+                from selfalign_training.estimate.command import estimate
+
                 return estimate(options)
             case [config] if config not in ("check", "launch") and not config.startswith("-"):
                 return run(Path(config))
