@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from selfalign.pipeline.progress import ProgressEvent
+from selfalign.pipeline.stage_progress import STATUSES, StageProgress
 from selfalign.storage.stages import STAGES
 
 
@@ -45,64 +46,23 @@ class JsonDisplay(AbstractContextManager["JsonDisplay"]):
         sys.stdout.flush()
 
 
-class StageLine:
-    """What the live table shows of one stage."""
+def stage_cells(progress: StageProgress) -> tuple[str, ...]:
+    """state, accepted, rejected, failed, speed, time, time left."""
+    elapsed, left = progress.elapsed, progress.seconds_left
+    return (
+        progress.state,
+        *(str(progress.fields.get(key, "")) for key in STATUSES),
+        _speed(progress.fields, elapsed),
+        "" if elapsed is None else f"{elapsed:.0f} s",
+        "" if left is None else f"~{left:.0f} s",
+    )
 
-    def __init__(self) -> None:
-        self.state = "waiting"
-        self.started = 0.0
-        self.seconds: float | None = None
-        self.fields: dict[str, Any] = {}
-        self.workers: dict[int, dict[str, Any]] = {}
 
-    def take(self, event: ProgressEvent) -> None:
-        """Moves on by one event."""
-        match event.kind:
-            case "stage_started":
-                self.state, self.started = "running", time.monotonic()
-            case "rows":
-                self.workers[event.fields.get("worker", 0)] = event.fields
-                keys = ("total", "accepted", "rejected", "failed", "tokens")
-                for key in keys:
-                    values = [fields.get(key, 0) for fields in self.workers.values()]
-                    self.fields[key] = sum(values)
-            case "step":
-                self.fields |= event.fields
-            case "stage_done" | "stage_kept":
-                self.state = "done" if event.kind == "stage_done" else "kept"
-                self.seconds = event.fields.get("seconds")
-                self.fields |= event.fields
-
-    def cells(self) -> tuple[str, ...]:
-        """state, accepted, rejected, failed, speed, time, time left."""
-        elapsed = self.seconds
-        if elapsed is None and self.state == "running":
-            elapsed = time.monotonic() - self.started
-        get = self.fields.get
-        return (
-            self.state,
-            *(str(get(key, "")) for key in ("accepted", "rejected", "failed")),
-            self._speed(elapsed),
-            "" if elapsed is None else f"{elapsed:.0f} s",
-            self._left(elapsed),
-        )
-
-    def _speed(self, elapsed: float | None) -> str:
-        if "loss" in self.fields and self.fields.get("steps"):
-            return (
-                f"step {self.fields['step']}/{self.fields['steps']} loss {self.fields['loss']:.3f}"
-            )
-        tokens = self.fields.get("tokens", 0)
-        return f"{tokens / elapsed:.0f} tokens/s" if tokens and elapsed else ""
-
-    def _left(self, elapsed: float | None) -> str:
-        if self.state != "running" or not elapsed:
-            return ""
-        done = sum(self.fields.get(key, 0) for key in ("accepted", "rejected", "failed"))
-        total = self.fields.get("total", 0)
-        if "steps" in self.fields:
-            done, total = self.fields.get("step", 0), self.fields["steps"]
-        return f"~{elapsed * (total - done) / done:.0f} s" if 0 < done < total else ""
+def _speed(fields: dict[str, Any], elapsed: float | None) -> str:
+    if "loss" in fields and fields.get("steps"):
+        return f"step {fields['step']}/{fields['steps']} loss {fields['loss']:.3f}"
+    tokens = fields.get("tokens", 0)
+    return f"{tokens / elapsed:.0f} tokens/s" if tokens and elapsed else ""
 
 
 class LiveDisplay(AbstractContextManager["LiveDisplay"]):
@@ -111,7 +71,7 @@ class LiveDisplay(AbstractContextManager["LiveDisplay"]):
     def __init__(self, name: str, console: Console) -> None:
         self._name = name
         self._console = console
-        self._stages = {stage: StageLine() for stage in STAGES}
+        self._stages = {stage: StageProgress() for stage in STAGES}
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=4)
 
     def show(self, event: ProgressEvent) -> None:
@@ -128,8 +88,8 @@ class LiveDisplay(AbstractContextManager["LiveDisplay"]):
         table = Table(title=f"run {self._name}")
         for column in ("stage", "", "accepted", "rejected", "failed", "speed", "time", "left"):
             table.add_column(column, justify="left" if column in ("stage", "") else "right")
-        for stage, line in self._stages.items():
-            table.add_row(stage, *line.cells())
+        for stage, progress in self._stages.items():
+            table.add_row(stage, *stage_cells(progress))
         return table
 
     def __enter__(self) -> "LiveDisplay":

@@ -17,9 +17,11 @@ from selfalign.pipeline.load import load_run_config
 from selfalign.pipeline.progress import ProgressEvent, Report
 from selfalign.pipeline.reuse import reuse_stages
 from selfalign.pipeline.run import Run
+from selfalign.pipeline.run_metrics import RunMetrics
 from selfalign.pipeline.runner import Runner, check_training, prepare
 from selfalign.storage.open import open_store
 from selfalign.storage.stages import STAGES, StageName
+from selfalign.telemetry.exporter import serving_metrics
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +41,9 @@ def run_command(
         str | None, typer.Option(help="Take over the unchanged stages of this earlier run.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines, also on a terminal.")] = False,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Prometheus metrics; off by default.")
+    ] = None,
 ) -> None:
     """Runs topics, prompts, align, engrave, refine, distill and evaluate, each once.
 
@@ -51,9 +56,16 @@ def run_command(
     overrides = parse_overrides(set_ or []) | ({"name": name} if name else {})
     config = load_run_config(file, overrides)
     signal.signal(signal.SIGTERM, _interrupt)
-    with make_display(config.name, plain=json) as display:
+    metrics = RunMetrics(config.name, config.profile)
+    display = make_display(config.name, plain=json)
+
+    def show(event: ProgressEvent) -> None:
+        metrics.show(event)
+        display.show(event)
+
+    with serving_metrics(metrics_port, metrics.registry), display:
         try:
-            _run(config, last, reuse, display.show)
+            _run(config, last, reuse, show)
         except KeyboardInterrupt as stop:
             raise Interrupted("stopped; run the same command again to go on") from stop
 

@@ -12,11 +12,13 @@ import typer
 from selfalign.errors import ConfigError
 from selfalign.pipeline.load import load_run_config
 from selfalign.pipeline.progress import RowCounts
+from selfalign.pipeline.row_metrics import RowMetrics
 from selfalign.pipeline.run import Run
 from selfalign.pipeline.worker import Assignment, Worker
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.storage.open import open_store
 from selfalign.storage.stages import TABLE_STAGES
+from selfalign.telemetry.exporter import serving_metrics
 from selfalign.telemetry.logs import setup_logging
 
 REPORT_EVERY_S = 0.5
@@ -43,6 +45,9 @@ def worker_command(
         str | None, typer.Option(help="Name in the service's certificate, if not the target's.")
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the bearer token.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Prometheus metrics; off by default.")
+    ] = None,
 ) -> None:
     """Does the units of a stage whose number is INDEX modulo COUNT and that have no part yet."""
     chosen = next((name for name in TABLE_STAGES if name == stage), None)
@@ -62,8 +67,10 @@ def worker_command(
         tls_server_name=tls_server_name,
         token_file=token_file,
     )
-    worker = Worker(run, assignment, channel, _reporter())
-    counts = asyncio.run(worker.work())
+    metrics = RowMetrics(chosen)
+    worker = Worker(run, assignment, channel, _reporter(), metrics.count)
+    with serving_metrics(metrics_port, metrics.registry):
+        counts = asyncio.run(worker.work())
     _emit("rows", counts.as_fields())
 
 

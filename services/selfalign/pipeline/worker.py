@@ -60,6 +60,8 @@ class Worker:
     assignment: Assignment
     channel: ChannelSettings
     report: Callable[[RowCounts], None] = lambda counts: None
+    on_row: Callable[[Row], None] = lambda row: None
+    """Told of every row that comes back."""
     counts: RowCounts = field(default_factory=RowCounts)
 
     async def work(self) -> RowCounts:
@@ -168,6 +170,7 @@ class Worker:
 
     def _count(self, row: Row) -> Row:
         self.counts.add(row)
+        self.on_row(row)
         self.report(self.counts)
         return row
 

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +12,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
-from selfalign.errors import ConfigError, PortInUse
 from selfalign.rpc.auth import BearerTokens
 from selfalign.rpc.channel import MEBIBYTE
 from selfalign.rpc.drain import Drain
@@ -25,6 +21,7 @@ from selfalign.rpc.interceptors import CallInterceptor
 from selfalign.rpc.limits import CallLimits
 from selfalign.rpc.settings import ServerSettings
 from selfalign.rpc.tls import server_credentials
+from selfalign.telemetry.exporter import bind_error, serving_metrics
 from selfalign.telemetry.metrics import Metrics
 
 __all__ = ["ServerSettings", "ServiceRegistration", "run_server"]
@@ -71,7 +68,7 @@ async def run_server(
     port = _listen(server, settings)
     stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_metrics_server(settings, metrics))
+        stack.enter_context(serving_metrics(settings.metrics_port, metrics.registry, settings.host))
         await stack.enter_async_context(health.watching())
         await stack.enter_async_context(_health_server(settings, health))
         stack.enter_context(_on_signal(stop))
@@ -141,25 +138,7 @@ def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise _bind_error(settings.host, settings.port) from error
-
-
-def _bind_error(host: str, port: int) -> PortInUse | ConfigError:
-    """Why the address cannot be bound; gRPC does not tell."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        try:
-            probe.bind((host.strip("[]"), port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                return ConfigError(
-                    f"host: cannot listen on {host!r}, port {port}: {error}; "
-                    "expected an address of this machine and a port that is allowed"
-                )
-    return PortInUse(
-        f"port: {port} on {host} is taken by another process; stop it, name another port, or 0 "
-        "for a free one"
-    )
+        raise bind_error(settings.host, settings.port) from error
 
 
 @contextlib.asynccontextmanager
@@ -173,33 +152,12 @@ async def _health_server(settings: ServerSettings, health: Health) -> AsyncItera
     try:
         server.add_insecure_port(f"{settings.host}:{settings.health_port}")
     except RuntimeError as error:
-        raise _bind_error(settings.host, settings.health_port) from error
+        raise bind_error(settings.host, settings.health_port) from error
     await server.start()
     try:
         yield
     finally:
         await server.stop(None)
-
-
-@contextlib.contextmanager
-def _metrics_server(settings: ServerSettings, metrics: Metrics) -> Iterator[None]:
-    """Prometheus over HTTP on a thread of its own, if a port is set."""
-    if settings.metrics_port is None:
-        yield
-        return
-    try:
-        server, thread = start_http_server(
-            settings.metrics_port, settings.host, registry=metrics.registry
-        )
-    except OSError as error:
-        raise _bind_error(settings.host, settings.metrics_port) from error
-    logger.info("metrics on %s:%d", settings.host, server.server_port)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextlib.contextmanager

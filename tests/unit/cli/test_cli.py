@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from selfalign.cli.__main__ import run
-from selfalign.cli.display import StageLine
+from selfalign.cli.display import stage_cells
 from selfalign.cli.run import parse_overrides
 from selfalign.errors import ConfigError, SelfAlignError
 from selfalign.pipeline.progress import ProgressEvent
+from selfalign.pipeline.stage_progress import StageProgress
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id
@@ -148,18 +149,18 @@ def test_overrides_are_yaml_values() -> None:
         parse_overrides(["novalue"])
 
 
-def test_stage_line_adds_up_workers_and_estimates_time_left() -> None:
-    line = StageLine()
-    line.take(ProgressEvent("stage_started", "align", {}))
+def test_stage_cells_add_up_workers_and_estimate_time_left() -> None:
+    progress = StageProgress()
+    progress.take(ProgressEvent("stage_started", "align", {}))
     for worker, accepted in ((0, 5), (1, 3), (0, 6)):
         fields = {"worker": worker, "total": 10, "accepted": accepted, "tokens": 50}
-        line.take(ProgressEvent("rows", "align", fields))
-    cells = line.cells()
+        progress.take(ProgressEvent("rows", "align", fields))
+    cells = stage_cells(progress)
     assert cells[:2] == ("running", "9")
     assert cells[-1].startswith("~")
-    line.take(ProgressEvent("stage_done", "align", {"seconds": 4.0, "accepted": 20}))
-    assert line.cells()[0] == "done"
-    assert line.cells()[-1] == ""
+    progress.take(ProgressEvent("stage_done", "align", {"seconds": 4.0, "accepted": 20}))
+    assert stage_cells(progress)[0] == "done"
+    assert stage_cells(progress)[-1] == ""
 
 
 def test_exit_codes_of_all_errors_are_documented() -> None:

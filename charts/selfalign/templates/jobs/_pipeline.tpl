@@ -27,7 +27,7 @@ spec:
       containers:
         - name: runner
           {{- include "selfalign.pull" (list . $v.images.services) | nindent 10 }}
-          command: [selfalign, run, --file=/etc/selfalign/run.yaml, --json]
+          command: [selfalign, run, --file=/etc/selfalign/run.yaml, --json, --metrics-port=9090]
           env:
             - name: POD_NAME
               valueFrom:
@@ -38,6 +38,8 @@ spec:
             {{- end }}
           envFrom:
             {{- include "selfalign.storeEnv" . | nindent 12 }}
+          ports:
+            - {name: metrics, containerPort: 9090}
           {{- include "selfalign.container" (list . 0) | nindent 10 }}
           {{- include "selfalign.resources" (list . $v.runner.resources 0) | nindent 10 }}
           volumeMounts:

@@ -38,6 +38,7 @@ spec:
             - --index=$(JOB_COMPLETION_INDEX)
             - --count=${COUNT}
             - --attempt=${ATTEMPT}
+            - --metrics-port=9090
             {{- with include "selfalign.job.channel" . }}
             {{- . | nindent 12 }}
             {{- end }}
@@ -45,6 +46,8 @@ spec:
             {{- include "selfalign.env" . | nindent 12 }}
           envFrom:
             {{- include "selfalign.storeEnv" . | nindent 12 }}
+          ports:
+            - {name: metrics, containerPort: 9090}
           {{- include "selfalign.container" (list . 0) | nindent 10 }}
           {{- include "selfalign.resources" (list . $v.workers.resources 0) | nindent 10 }}
           volumeMounts:
