@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from selfalign.cli.jobs import show_jobs
 from selfalign.errors import ConfigError, DataError, VerificationError
 from selfalign.pipeline.run import Run, open_run
 from selfalign.pipeline.verify import verify_run
@@ -38,9 +39,23 @@ def register(app: typer.Typer) -> None:
 def status_command(
     run: RunOption,
     store: StoreOption = "runs",
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    kubernetes: Annotated[
+        bool, typer.Option("--kubernetes", help="The run's Jobs in a cluster; reads no store.")
+    ] = False,
+    namespace: Annotated[
+        str | None, typer.Option(help="With --kubernetes; the context's by default.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="With --kubernetes: a context of the kubeconfig.")
+    ] = None,
 ) -> None:
     """The funnel of a run: each stage's inputs, accepted, rejected by reason, failed."""
+    if kubernetes:
+        show_jobs(run, namespace, context, as_json=json)
+        return
+    if namespace or context:
+        raise ConfigError("--namespace and --context go with --kubernetes")
     opened = open_run(open_store(store), run)
     manifests = {stage: opened.manifest(stage) for stage in STAGES}
     if json:

@@ -13,6 +13,7 @@ from selfalign.refiner.settings import RefinerSettings
 
 Profile = Literal["paper", "small"]
 PositiveInt = Annotated[int, Field(ge=1)]
+EngineUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 
 
 class Section(BaseModel):
@@ -78,6 +79,9 @@ class KubernetesSettings(Section):
     keep_engines: bool = False
     """Whether engines keep their GPUs while others serve or train. False lets one node do it all,
     one after another."""
+    external_engines: dict[Literal["base", "engraved"], EngineUrl] = {}
+    """Addresses of engines that are not the release's: they are neither scaled nor waited for, and
+    whoever runs them sees to their weights."""
     training_nodes: PositiveInt = 1
     """Pods of the training Job; ranks in each pod are set by the chart."""
     scheduling_timeout_s: Annotated[float, Field(gt=0)] = 1800.0

@@ -83,6 +83,8 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
             "'engrave'; expected one of topics",
         ),
         (["status", "--run", "two", "--store", "{store}"], 64, "run 'two' is not in"),
+        (["status", "--run", "one", "--namespace", "n"], 64, "go with --kubernetes"),
+        (["status", "--run", "one", "--kubernetes", "--context", "no-such"], 64, "no cluster to"),
         (["show", "ffff", "--run", "one", "--store", "{store}"], 65, "starts with 'ffff'"),
         (["export", "--run", "one", "--store", "{store}", "-o", "x"], 65, "refine of run one"),
         (["chat", "--run", "one", "--store", "{store}", "--models", "big"], 64, "--models: big"),

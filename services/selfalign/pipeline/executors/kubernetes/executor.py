@@ -11,7 +11,7 @@ from selfalign.errors import ConfigError
 from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.executors.base import EngineRole, EventSink, ServiceName
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object, connect
-from selfalign.pipeline.executors.kubernetes.engines import Engines
+from selfalign.pipeline.executors.kubernetes.engines import Engines, deployment_role
 from selfalign.pipeline.executors.kubernetes.jobs import Jobs
 from selfalign.pipeline.executors.kubernetes.patience import Note
 from selfalign.pipeline.executors.kubernetes.rollout import Rollout
@@ -67,20 +67,17 @@ class KubernetesExecutor:
 
     def serve(self, role: EngineRole, weights: str) -> EngineSettings:
         base = self._run.config.engine
-        if base.url:
-            if role == "base":
-                return base
-            raise ConfigError(
-                f"engine.url is set, so the engine is yours, and cannot be given the {role} "
-                "weights; remove it, and choose the engine in the chart's values"
-            )
         if role != "base":
             weights = f"{self._run.store.url}/{weights}"
-        url = self._engines.serve(role, weights)
+        url = self._external(role)
+        if url is None:
+            url = self._engines.serve(role, weights)
+        else:
+            self._note(f"engine {role}", f"{url} is yours; the run expects {weights} in it")
         return EngineSettings(**{**base.model_dump(), "url": url})
 
     def release(self, role: EngineRole) -> None:
-        if not self._run.config.engine.url:
+        if self._external(role) is None:
             self._engines.release(role)
 
     def service(self, name: ServiceName, engine: EngineSettings) -> str:
@@ -126,6 +123,12 @@ class KubernetesExecutor:
             gang=True,
         )
         self._jobs.run(request, self._engines.guard)
+
+    def _external(self, role: EngineRole) -> str | None:
+        """The address of an engine that is not ours to scale."""
+        deployed = deployment_role(role)
+        external = self._settings.external_engines.get(deployed)
+        return external or (self._run.config.engine.url if deployed == "base" else None)
 
     def close(self) -> None:
         self._jobs.clean_up(stop_active=not self._cluster.inside)

@@ -157,7 +157,7 @@ class JobWatch:
             self._read_events()
         yield from pod_troubles(pods, self._events)
         if short:
-            about = [event for event in self._events if _about_job(event, self._name)]
+            about = [event for event in self._events if of_job(event, self._name)]
             yield from controller_troubles(about, ())
 
     def _read_events(self) -> None:
@@ -207,6 +207,7 @@ def _main_states(pod: Object) -> list[Object]:
     return [status for status in statuses if status["name"] == main]
 
 
-def _about_job(event: Object, name: str) -> bool:
+def of_job(event: Object, name: str) -> bool:
+    """Whether the event is about that Job."""
     about = event["involvedObject"]
     return bool(about.get("kind") == "Job" and about.get("name") == name)
