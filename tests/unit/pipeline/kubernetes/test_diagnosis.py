@@ -134,6 +134,25 @@ def test_what_is_no_trouble(made: Object, events: list[Object]) -> None:
     assert pod_troubles([made], events) == []
 
 
+@pytest.mark.parametrize(
+    ("state", "restarts", "text"),
+    [
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, 3, "worker ended with exit code 1 and is"),
+        # An init container that waits for its next start, as Kubernetes 1.37 tells it.
+        ({"terminated": {"exitCode": 1}}, 1, "worker ended with exit code 1 and is"),
+        ({"terminated": {"exitCode": 1}}, 0, ""),
+        ({"terminated": {"exitCode": 0}}, 1, ""),
+        ({"running": {}}, 1, ""),
+    ],
+)
+def test_containers_that_crash(state: Object, restarts: int, text: str) -> None:
+    last = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    status = {"name": "worker", "state": state, "lastState": last, "restartCount": restarts}
+    found = pod_troubles([pod(containerStatuses=[status])], [])
+    assert [trouble.kind for trouble in found] == (["crash"] if text else [])
+    assert all(text in trouble.text for trouble in found)
+
+
 def test_pods_with_the_same_trouble_are_told_of_together() -> None:
     pods = [unscheduled(NO_GPU) for _ in range(5)]
     for number, made in enumerate(pods):
@@ -237,19 +256,27 @@ def test_a_trouble_is_told_once_and_ends_at_its_limit(
 
 
 def test_a_trouble_that_passed_starts_anew(patience: Patience, clock: Clock) -> None:
-    for clock.now, troubles in (
-        (0.0, [trouble()]),
-        (9.0, []),
-        (11.0, [trouble()]),
-        (20.0, [trouble()]),
-    ):
+    there = [trouble()]
+    for clock.now, troubles in ((0.0, there), (9.0, []), (70.0, there), (80.0, there)):
         patience.look(troubles)
+
+
+def test_a_container_that_crashes_again_and_again_has_one_limit(
+    patience: Patience, clock: Clock
+) -> None:
+    for clock.now, troubles in ((0.0, [trouble("crash")]), (9.0, [])):
+        patience.look(troubles)
+    clock.now = 11.0
+    with pytest.raises(StageError, match="gave up after 10 s"):
+        patience.look([trouble("crash")])
 
 
 def test_waiting_for_a_node_is_fine_while_others_work(patience: Patience, clock: Clock) -> None:
     waits = trouble("unschedulable", "scheduling")
     for clock.now in (0.0, 99.0, 300.0):
         patience.look([waits], waiting_is_fine=True)
+    for clock.now in (350.0, 400.0):
+        patience.look([waits])
     clock.now = 401.0
     with pytest.raises(StageError, match="scheduling_timeout_s"):
         patience.look([waits])

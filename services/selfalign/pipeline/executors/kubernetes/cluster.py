@@ -74,13 +74,9 @@ class Cluster:
         status, patched = self._ask("PATCH", self._path(kind, name), body=body)
         return None if status == 404 else patched
 
-    def delete(self, kind: Kind, name: str, *, wait_for_pods: bool = False) -> None:
-        """Deletes the object and what it owns; with `wait_for_pods` it stays until they are gone.
-
-        One that is not there is no error.
-        """
-        policy = "Foreground" if wait_for_pods else "Background"
-        self._ask("DELETE", self._path(kind, name), body={"propagationPolicy": policy})
+    def delete(self, kind: Kind, name: str) -> None:
+        """Deletes the object, and soon what it owns; one that is not there is no error."""
+        self._ask("DELETE", self._path(kind, name), body={"propagationPolicy": "Background"})
 
     def log_tail(
         self, pod: str, container: str, lines: int, *, previous: bool = False

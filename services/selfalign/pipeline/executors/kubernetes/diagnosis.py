@@ -152,7 +152,9 @@ def _of_pod(pod: Object, events: Sequence[Object]) -> Iterator[Trouble]:
     waiting = False
     for container in _statuses(pod):
         state = container.get("state", {}).get("waiting")
-        if state is not None:
+        if crash := _crash(container):
+            yield crash
+        elif state is not None:
             waiting = True
             yield from _waiting(container, state)
     # An older event of this kind is over: the kubelet repeats it as long as it lasts.
@@ -174,11 +176,19 @@ def _waiting(container: Object, state: Object) -> Iterator[Trouble]:
     elif reason in CONFIG_REASONS:
         remedy = "create the secret or ConfigMap that it names, or correct the chart's values"
         yield Trouble("config", text, remedy, "trouble")
-    elif reason == "CrashLoopBackOff":
-        last = container.get("lastState", {}).get("terminated", {})
-        ending = Ending("", container["name"], last.get("exitCode", -1), last.get("reason", ""), "")
-        text = f"{container['name']} {ending.describe()} and is started again and again"
-        yield Trouble("crash", text, "its log says why", "trouble")
+
+
+def _crash(container: Object) -> Trouble | None:
+    """A container that fails and is started again; the init containers' back-off has no reason."""
+    states = (container.get("state", {}), container.get("lastState", {}))
+    ended: Object = next((state["terminated"] for state in states if "terminated" in state), {})
+    backing_off = states[0].get("waiting", {}).get("reason") == "CrashLoopBackOff"
+    again = "terminated" in states[0] and container.get("restartCount", 0) > 0
+    if ended.get("exitCode", 0) == 0 or not (backing_off or again):
+        return None
+    ending = Ending("", container["name"], ended["exitCode"], ended.get("reason", ""), "")
+    text = f"{container['name']} {ending.describe()} and is started again and again"
+    return Trouble("crash", text, "its log says why", "trouble")
 
 
 def _unschedulable(message: str) -> Trouble:

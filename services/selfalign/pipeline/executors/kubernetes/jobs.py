@@ -92,8 +92,7 @@ class Jobs:
         if job is not None and self._adoptable(job, request):
             self._note(f"Job {name}", "runs already; following it")
         else:
-            if job is not None:
-                self._remove(name)
+            self._remove(name)
             job = self._create_job(manifests["Job"])
         self._create_rest(name, request, manifests, owner_of(job))
         return name
@@ -172,14 +171,18 @@ class Jobs:
                 self._remove(other)
 
     def _remove(self, name: str) -> None:
-        """Deletes a Job and waits until its pods are gone."""
-        self._cluster.delete("jobs", name, wait_for_pods=True)
+        """Deletes a Job and waits until it and its pods are gone.
+
+        Two pods of one share of the work, or of one rank, must not run at a time.
+        """
+        self._cluster.delete("jobs", name)
         deadline = time.monotonic() + GONE_TIMEOUT_S
-        while self._cluster.get("jobs", name) is not None:
+        labels = f"batch.kubernetes.io/job-name={name}"
+        while self._cluster.get("jobs", name) or self._cluster.find("pods", labels=labels):
             if time.monotonic() > deadline:
                 raise StageError(
                     f"Job {name} is not gone {GONE_TIMEOUT_S:.0f} s after it was deleted; look at "
-                    f"its pods: kubectl get pods -l batch.kubernetes.io/job-name={name}"
+                    f"its pods: kubectl get pods -l {labels}"
                 )
             time.sleep(POLL_S)
 

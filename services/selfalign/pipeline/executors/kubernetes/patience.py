@@ -7,6 +7,9 @@ from selfalign.errors import SelfAlignError, StageError
 from selfalign.pipeline.config import KubernetesSettings
 from selfalign.pipeline.executors.kubernetes.diagnosis import Trouble
 
+# A container that crashes again and again runs a while in between.
+FORGET_S = 60.0
+
 Note = Callable[[str, str], None]
 """Tells the user something: (about what, text)."""
 
@@ -29,6 +32,7 @@ class Patience:
             "trouble": ("trouble_timeout_s", settings.trouble_timeout_s),
         }
         self._since: dict[str, float] = {}
+        self._seen: dict[str, float] = {}
         self._told: set[str] = set()
 
     def look(self, troubles: Sequence[Trouble], *, waiting_is_fine: bool = False) -> None:
@@ -41,10 +45,12 @@ class Patience:
             SelfAlignError: of the given type, when a trouble has lasted too long.
         """
         now = self._clock()
-        kinds = {trouble.kind for trouble in troubles}
-        self._since = {kind: since for kind, since in self._since.items() if kind in kinds}
+        for kind, seen in list(self._seen.items()):
+            if now - seen > FORGET_S:
+                del self._seen[kind], self._since[kind]
         for trouble in troubles:
             since = self._since.setdefault(trouble.kind, now)
+            self._seen[trouble.kind] = now
             text = trouble.describe()
             if trouble.text not in self._told:
                 self._told.add(trouble.text)

@@ -85,7 +85,7 @@ class JobWatch:
             job = self._cluster.get("jobs", self._name)
             if job is None or "deletionTimestamp" in job["metadata"]:
                 return False
-            pods = self._pods()
+            pods = self._pods(job)
             self._follow(pods)
             match finished(job):
                 case "Complete":
@@ -110,8 +110,10 @@ class JobWatch:
         for follower in self._followers.values():
             follower.stop()
 
-    def _pods(self) -> list[Object]:
-        return self._cluster.find("pods", labels=f"batch.kubernetes.io/job-name={self._name}")
+    def _pods(self, job: Object) -> list[Object]:
+        # By uid: pods of an earlier Job of this name may still be on their way out.
+        uid = job["metadata"]["uid"]
+        return self._cluster.find("pods", labels=f"batch.kubernetes.io/controller-uid={uid}")
 
     def _follow(self, pods: Sequence[Object]) -> None:
         for pod in pods:
