@@ -123,5 +123,5 @@ def trainer_arguments(
         dataset_kwargs={"skip_prepare_dataset": True},
         dataloader_pin_memory=device.cuda,
         disable_tqdm=True,
-        report_to="none",
+        report_to=list(config.report_to) or "none",
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Preset = Literal["paper", "small"]
 Dtype = Literal["bf16", "fp16", "fp32"]
+Reporter = Literal["tensorboard", "wandb"]
 Scheduler = Literal["warmup_decay", "linear", "cosine", "constant"]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Prefix = Annotated[str, Field(min_length=1, pattern=r"^[^/].*[^/]$|^[^/]$")]
@@ -106,6 +107,8 @@ class TrainingConfig(Section):
     """Writes the prompt ids of each optimizer step to samples-rank-<r>.jsonl of the output."""
     metrics_port: int | None = Field(default=None, ge=0, lt=65536)
     """Prometheus on rank 0; 0 picks a free port."""
+    report_to: tuple[Reporter, ...] = ()
+    """TensorBoard or Weights & Biases besides; their own environment variables configure them."""
     process_group_timeout_s: int = Field(default=1800, ge=10)
     """How long ranks wait for one that has died or hangs."""
     fingerprint: dict[str, Any] = {}

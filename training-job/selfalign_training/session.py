@@ -30,13 +30,16 @@ from selfalign_training.checkpoints.node import read_node
 from selfalign_training.checkpoints.restore import Checkpoint
 from selfalign_training.config import TrainingConfig
 from selfalign_training.data import Dataset
-from selfalign_training.events import MetricsLog, PrometheusGauges, tell
+from selfalign_training.events import MetricsLog, tell
+from selfalign_training.metrics import Exporter
+from selfalign_training.mfu import find_peak
 from selfalign_training.model import load_model, lora_settings
+from selfalign_training.progress import ProgressCallback
+from selfalign_training.reporters import place_logs
 from selfalign_training.samples import SampleLog, earlier_logs, sample_file
 from selfalign_training.trainer import (
     EngravingTrainer,
     EpochSampler,
-    ProgressCallback,
     SampleCallback,
     TerminationCallback,
 )
@@ -64,6 +67,7 @@ class Session:
         self._node = read_node()
         self._logs: list[Path] = []
         self._trainer: EngravingTrainer | None = None
+        self._progress: ProgressCallback | None = None
         self.records: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}
 
@@ -85,6 +89,7 @@ class Session:
         self._job.mkdir(parents=True, exist_ok=True)
         keeper = self._keeper()
         checkpoint, universal = keeper.resume(deepspeed_settings(config, cuda=device.cuda))
+        place_logs(config.work_dir, self._key)
         arguments = trainer_arguments(
             config, plan, device, self._job, packed=packed, universal=universal
         )
@@ -107,7 +112,7 @@ class Session:
         )
         trainer.remove_callback(PrinterCallback)
         self._trainer = trainer
-        log = self._report(trainer, checkpoint)
+        log = self._report(trainer, checkpoint, dataset)
         began = time.monotonic()
         trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
         keeper.finish()
@@ -147,7 +152,12 @@ class Session:
             keep_last=self._config.keep_last,
             # Shorter than the ranks' patience, so that a node that is late costs one checkpoint.
             time_limit=self._config.process_group_timeout_s / 2,
+            on_done=self._checkpoint_done,
         )
+
+    def _checkpoint_done(self, seconds: float) -> None:
+        if self._progress is not None:
+            self._progress.checkpoint_done(seconds)
 
     def _sample_log(
         self, prompt_ids: list[list[str]], checkpoint: Checkpoint | None
@@ -169,9 +179,9 @@ class Session:
         exchange(None)
 
     def _report(
-        self, trainer: EngravingTrainer, checkpoint: Checkpoint | None
+        self, trainer: EngravingTrainer, checkpoint: Checkpoint | None, dataset: Dataset
     ) -> MetricsLog | None:
-        """Rank 0's log, gauges and events."""
+        """Rank 0's log, metrics and events."""
         if not trainer.is_world_process_zero():
             return None
         path = self._job / METRICS
@@ -186,8 +196,15 @@ class Session:
         port = self._config.metrics_port
         log = MetricsLog(path, self._store, f"{self._config.output.prefix}/{METRICS}", step)
         self._logs.append(path)
-        gauges = None if port is None else PrometheusGauges(port)
-        trainer.add_callback(ProgressCallback(log, gauges))
+        exporter = None if port is None else Exporter(port)
+        counts = dataset.counts()
+        if exporter is not None:
+            exporter.show_rows(counts)
+        card = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        mean = counts["tokens"] / counts["sequences"]
+        peak = find_peak(self._config, card, self._plan.ranks, mean)
+        self._progress = ProgressCallback(log, exporter, peak)
+        trainer.add_callback(self._progress)
         return log
 
 

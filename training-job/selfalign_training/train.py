@@ -20,6 +20,7 @@ from selfalign_training.config import TrainingConfig
 from selfalign_training.data import Dataset, build_dataset, read_sources
 from selfalign_training.events import tell
 from selfalign_training.ranks import job_folder, read_ranks
+from selfalign_training.reporters import check_reporters
 
 # What may change between two starts of the same job without making its checkpoints useless.
 NOT_PART_OF_THE_JOB = {
@@ -33,6 +34,7 @@ NOT_PART_OF_THE_JOB = {
     "logging_steps",
     "log_samples",
     "process_group_timeout_s",
+    "report_to",
 }
 
 
@@ -54,6 +56,7 @@ def run_job(config: TrainingConfig) -> Outcome:
         StageError: the loss is no longer a number.
     """
     started = time.monotonic()
+    check_reporters(config.report_to)
     ranks = read_ranks()
     plan = plan_batches(config.global_batch_size, config.micro_batch_size, ranks.world_size)
     store = open_store(config.output.store)

@@ -1,6 +1,5 @@
-"""TRL's SFTTrainer with our data order, and callbacks for progress, samples and SIGTERM."""
+"""TRL's SFTTrainer with our data order, and callbacks for samples and SIGTERM."""
 
-import math
 import signal
 import threading
 import time
@@ -13,9 +12,9 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.trainer.sft_trainer import SFTTrainer
 
-from selfalign.errors import StageError
 from selfalign_training.batches import epoch_order
-from selfalign_training.events import MetricsLog, PrometheusGauges, tell
+from selfalign_training.grad_norm import report_grad_norm
+from selfalign_training.progress import COMPUTED
 from selfalign_training.samples import ROWS, RowCollator, SampleLog
 
 
@@ -54,6 +53,7 @@ class EngravingTrainer(SFTTrainer):
         self._sampler = sampler
         self._samples = samples
         self._on_saved = on_saved
+        self._computed = 0
         super().__init__(**options)
         self.data_collator = RowCollator(self.data_collator)
 
@@ -64,12 +64,25 @@ class EngravingTrainer(SFTTrainer):
         num_items_in_batch: Any = None,  # noqa: ANN401
     ) -> torch.Tensor:
         """One micro batch."""
+        if not self._computed:
+            report_grad_norm(model)
+        self._computed += inputs["input_ids"].numel()
         rows = inputs.pop(ROWS)
         if self._samples is not None:
             self._samples.saw(rows.tolist())
         base: Any = super()
         loss: torch.Tensor = base.training_step(model, inputs, num_items_in_batch)
         return loss
+
+    def log(self, logs: dict[str, float], *arguments: Any) -> None:  # noqa: ANN401
+        """Adds the tokens that all ranks have computed so far, padding included."""
+        if "loss" in logs:
+            computed = torch.tensor(self._computed, device=self.args.device)
+            if dist.is_initialized():
+                dist.all_reduce(computed)
+            logs[COMPUTED] = float(computed.item())
+        base: Any = super()
+        base.log(logs, *arguments)
 
     def create_model_card(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
         """None: the manifest tells what there is to know."""
@@ -103,51 +116,6 @@ class SampleCallback(TrainerCallback):
         self._log.close_step(state.global_step)
 
 
-class ProgressCallback(TrainerCallback):
-    """Rank 0 tells each logged step."""
-
-    def __init__(self, log: MetricsLog, gauges: PrometheusGauges | None) -> None:
-        self._log = log
-        self._gauges = gauges
-        self._last = (time.monotonic(), 0, 0.0)
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
-        self._last = (time.monotonic(), state.global_step, 0.0)
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: object,
-    ) -> None:
-        if not logs or "loss" not in logs:
-            return
-        then, step, tokens = self._last
-        now, done = time.monotonic(), float(logs.get("num_tokens", 0.0))
-        self._last = (now, state.global_step, done)
-        seconds = max(now - then, 1e-9)
-        record = {
-            "step": state.global_step,
-            "steps": state.max_steps,
-            "epoch": round(state.epoch or 0.0, 4),
-            "loss": float(logs["loss"]),
-            # DeepSpeed reports none, or 0, in fp32 without ZeRO.
-            "grad_norm": float(logs.get("grad_norm") or 0.0) or None,
-            "learning_rate": float(logs.get("learning_rate", 0.0)),
-            "tokens_per_s": round((done - tokens) / seconds, 1),
-            "step_s": round(seconds / max(1, state.global_step - step), 4),
-        }
-        check_finite(record)
-        self._log.append(record)
-        if self._gauges is not None:
-            self._gauges.show(record)
-        tell("step", **record)
-
-
 class TerminationCallback(TrainerCallback):
     """SIGTERM on any rank: all save a checkpoint after the step in hand, and stop."""
 
@@ -175,12 +143,3 @@ class TerminationCallback(TrainerCallback):
             self.stopped = True
             control.should_save = True
             control.should_training_stop = True
-
-
-def check_finite(record: dict[str, Any]) -> None:
-    """Raises StageError if the loss is not a number: weights made from it are worthless."""
-    if not math.isfinite(record["loss"]):
-        raise StageError(
-            f"the loss is {record['loss']} at step {record['step']}; lower learning_rate, or use "
-            "dtype bf16 or fp32"
-        )

@@ -1,15 +1,14 @@
 """DeepSpeed settings, metrics and events, and where a rank stands."""
 
 import json
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from selfalign.errors import ConfigError, PortInUse
+from selfalign.errors import ConfigError
 from selfalign.storage.open import open_store
-from selfalign_training.events import MetricsLog, PrometheusGauges
+from selfalign_training.events import MetricsLog
 from selfalign_training.load import load_config
 from selfalign_training.ranks import read_ranks
 from selfalign_training.zero import deepspeed_settings, zero_stage
@@ -48,18 +47,6 @@ def test_metrics_go_on_behind_the_checkpoint(tmp_path: Path) -> None:
         {"step": 2, "loss": 0.5},
         {"step": 3, "loss": 0.5},
     ]
-
-
-def test_gauges_show_the_last_record(capsys: pytest.CaptureFixture[str]) -> None:
-    gauges = PrometheusGauges(0)
-    port = json.loads(capsys.readouterr().out)["port"]
-    gauges.show({"step": 3, "loss": 1.25, "note": "text is passed over"})
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        text = answer.read().decode()
-    assert "selfalign_training_loss 1.25" in text
-    with pytest.raises(PortInUse, match=f"metrics_port: port {port}"):
-        PrometheusGauges(port)
-    gauges.close()
 
 
 @pytest.mark.parametrize(

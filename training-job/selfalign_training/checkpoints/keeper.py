@@ -1,7 +1,7 @@
 """What a rank does about checkpoints: going on from one, and sending new ones to the store."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,6 +28,7 @@ class Keeper:
         *,
         keep_last: int,
         time_limit: float,
+        on_done: Callable[[float], None] = lambda _: None,
     ) -> None:
         """
         Args:
@@ -37,6 +38,7 @@ class Keeper:
             exchange: Gives every rank what all ranks gave.
             keep_last: Complete checkpoints that stay in the store.
             time_limit: Seconds that nodes wait for one another's uploads.
+            on_done: Gets the seconds that each checkpoint took, on the first node.
         """
         self._catalogue = catalogue
         self._node = node
@@ -45,7 +47,9 @@ class Keeper:
         self._time_limit = time_limit
         self._world_size = len(exchange(None))
         attempt: str = exchange(uuid4().hex)[0]
-        self._uploader = Uploader(catalogue, node, job, attempt=attempt, keep_last=keep_last)
+        self._uploader = Uploader(
+            catalogue, node, job, attempt=attempt, keep_last=keep_last, on_done=on_done
+        )
 
     def resume(self, settings: dict[str, Any]) -> tuple[Checkpoint | None, bool]:
         """The checkpoint to go on from, and whether it has to be loaded as a universal one.

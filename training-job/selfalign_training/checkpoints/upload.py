@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,14 +36,30 @@ class Uploader:
     """
 
     def __init__(
-        self, catalogue: Catalogue, node: Node, job: Path, *, attempt: str, keep_last: int
+        self,
+        catalogue: Catalogue,
+        node: Node,
+        job: Path,
+        *,
+        attempt: str,
+        keep_last: int,
+        on_done: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """`attempt` is the same on all nodes of this start of the job, and on no other."""
+        """
+        Args:
+            catalogue: The job's checkpoints in the store.
+            node: This rank's place.
+            job: The job's folder on this node's disk.
+            attempt: The same on all nodes of this start of the job, and on no other.
+            keep_last: Complete checkpoints that stay in the store.
+            on_done: Gets the seconds that a checkpoint took until it was whole in the store.
+        """
         self._catalogue = catalogue
         self._node = node
         self._job = job
         self._attempt = attempt
         self._keep_last = keep_last
+        self._on_done = on_done
         self._thread: threading.Thread | None = None
         self._error: SelfAlignError | None = None
 
@@ -98,6 +115,7 @@ class Uploader:
             tell("note", message=f"the checkpoint of step {step} is not in the store: {error}")
             return
         done = time.monotonic()
+        self._on_done(round(done - began, 3))
         tell(
             "checkpoint",
             step=step,
