@@ -1,6 +1,6 @@
 """A namespace of a real cluster: SELFALIGN_KUBECONFIG names its kubeconfig.
 
-Pods run SELFALIGN_KIND_IMAGE, any image of the nodes that has a shell.
+Pods run SELFALIGN_KIND_IMAGE, any image of the nodes that has a shell and Python.
 """
 
 import os

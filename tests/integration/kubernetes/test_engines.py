@@ -1,5 +1,6 @@
 """Engine Deployments on a real cluster: weights set, scaled, guarded, refused."""
 
+import urllib.request
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +19,22 @@ from selfalign.pipeline.executors.kubernetes.rollout import Rollout
 pytestmark = pytest.mark.kind
 
 
-def deployment(name: str, replicas: int, fetch: str, serve: str = "exec sleep 600") -> Object:
+# The image has Python.
+SERVE = """
+cat > /tmp/serve.py <<'END'
+import http.server
+class Hello(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello")
+http.server.ThreadingHTTPServer(("", 8080), Hello).serve_forever()
+END
+exec python3 /tmp/serve.py
+"""
+
+
+def deployment(name: str, replicas: int, fetch: str, serve: str = SERVE) -> Object:
     labels = {"app": name}
     common = {"image": IMAGE, "imagePullPolicy": "IfNotPresent"}
     weights = {
@@ -26,11 +42,16 @@ def deployment(name: str, replicas: int, fetch: str, serve: str = "exec sleep 60
         "command": ["sh", "-c", fetch],
         "env": [{"name": "SELFALIGN_WEIGHTS", "value": ""}],
     }
+    engine = {
+        "name": "engine",
+        "command": ["sh", "-c", serve],
+        "readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1},
+    }
     spec = {
         "terminationGracePeriodSeconds": 1,
         "automountServiceAccountToken": False,
         "initContainers": [weights | common],
-        "containers": [{"name": "engine", "command": ["sh", "-c", serve]} | common],
+        "containers": [engine | common],
     }
     return {
         "metadata": {"name": name, "annotations": {WEIGHTS: "owner/base"}},
@@ -94,7 +115,10 @@ def test_one_node_serves_base_then_engraved_then_final(
     release = make_release()
     engines = release.engines
     url = engines.serve("base", "owner/base")
-    assert url == f"http://{release.name}-engine-base.{cluster.namespace}.svc:8080"
+    # From outside the cluster, through a tunnel; two requests on two connections.
+    for _ in range(2):
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            assert answer.read() == b"hello"
     engines.release("base")
     base = release.read("base")
     assert base["spec"]["replicas"] == 0

@@ -10,6 +10,7 @@ from selfalign.pipeline.executors.base import EngineRole
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object
 from selfalign.pipeline.executors.kubernetes.patience import Note
 from selfalign.pipeline.executors.kubernetes.rollout import Rollout
+from selfalign.pipeline.executors.kubernetes.tunnel import Tunnel
 
 Deployed = Literal["base", "engraved"]
 """`final` weights are served by the `engraved` Deployment."""
@@ -40,6 +41,7 @@ class Engines:
     ) -> None:
         self._cluster, self._settings, self._rollout, self._note = cluster, settings, rollout, note
         self._served: dict[Deployed, Served] = {}
+        self._tunnels: dict[Deployed, Tunnel] = {}
         self._guarded_at = time.monotonic()
 
     def serve(self, role: EngineRole, weights: str) -> str:
@@ -58,11 +60,13 @@ class Engines:
         self._set(deployed, deployment, served)
         self._served[deployed] = served
         self._rollout.wait(name)
-        return f"http://{name}.{self._cluster.namespace}.svc:{PORT}"
+        return self._url(deployed)
 
     def release(self, role: EngineRole) -> None:
         """Scales the role's Deployment to 0 and waits until its pods have left their GPUs."""
         deployed = deployment_role(role)
+        if deployed in self._tunnels:
+            self._tunnels.pop(deployed).close()
         served = self._served.pop(deployed, None)
         if served is None or self._settings.keep_engines:
             return
@@ -95,6 +99,21 @@ class Engines:
         if replicas is not None:
             self._cluster.patch("deployments", name, {"spec": {"replicas": int(replicas)}})
             self._note(f"Deployment {name}", f"scaled back to {replicas}")
+
+    def close(self) -> None:
+        """Frees what this process holds; the engines stay as they are."""
+        for tunnel in self._tunnels.values():
+            tunnel.close()
+
+    def _url(self, deployed: Deployed) -> str:
+        """How this process reaches the engine: by name in the cluster, by a tunnel outside."""
+        name = self._name(deployed)
+        if self._cluster.inside:
+            return f"http://{name}.{self._cluster.namespace}.svc:{PORT}"
+        if deployed not in self._tunnels:
+            tunnel = Tunnel(self._cluster, lambda: self._rollout.ready_pod(name), PORT)
+            self._tunnels[deployed] = tunnel
+        return f"http://{self._tunnels[deployed].address}"
 
     def _name(self, deployed: Deployed) -> str:
         return f"{self._settings.release}-engine-{deployed}"

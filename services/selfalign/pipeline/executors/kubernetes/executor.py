@@ -131,6 +131,7 @@ class KubernetesExecutor:
         return external or (self._run.config.engine.url if deployed == "base" else None)
 
     def close(self) -> None:
+        self._engines.close()
         self._jobs.clean_up(stop_active=not self._cluster.inside)
         if self._run.manifest("evaluate") is not None:
             self._engines.restore_base()

@@ -95,6 +95,14 @@ class Rollout:
             )
         return found
 
+    def ready_pod(self, name: str) -> str:
+        """One of the Deployment's pods that answer. Raises EngineUnavailable where none does."""
+        for pod in current_pods(self._pods(self.read(name))):
+            for condition in pod.get("status", {}).get("conditions", []):
+                if condition["type"] == "Ready" and condition["status"] == "True":
+                    return str(pod["metadata"]["name"])
+        raise EngineUnavailable(f"Deployment {name} has no pod that is ready")
+
     def _pods(self, deployment: Object) -> list[Object]:
         labels = deployment["spec"]["selector"]["matchLabels"]
         return self._cluster.find(
