@@ -15,6 +15,10 @@ from typing import Any
 import psutil
 import yaml
 
+from selfalign.storage.open import open_store
+from selfalign.storage.rows import RowStatus
+from selfalign.storage.tables import read_rows
+
 
 @dataclass
 class Job:
@@ -42,6 +46,16 @@ class Job:
     def metrics(self) -> list[dict[str, Any]]:
         text = (self.output / "metrics.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines()]
+
+    def checkpoint(self, step: int) -> Path:
+        """A checkpoint's folder in the store."""
+        (found,) = self.output.glob(f"checkpoints/*/step-{step:06d}")
+        return found
+
+    def checkpoints(self) -> list[int]:
+        """The steps of the complete checkpoints in the store, oldest first."""
+        manifests = self.output.glob("checkpoints/*/step-*/manifest.json")
+        return sorted(json.loads(path.read_text())["step"] for path in manifests)
 
     def run(
         self, on_step: Callable[[int, subprocess.Popen[str]], None] | None = None, ranks: int = 2
@@ -114,6 +128,41 @@ def kill(pid: int, number: signal.Signals) -> None:
     """Sends a signal to a process that may be gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def sending(
+    step: int, number: signal.Signals, rank: int | None = None
+) -> Callable[[int, subprocess.Popen[str]], None]:
+    """For Job.run: at a step, sends a signal to a rank, or to the launcher."""
+
+    def on_step(reached: int, process: subprocess.Popen[str]) -> None:
+        if reached == step:
+            kill(process.pid if rank is None else rank_pids(process.pid)[rank], number)
+
+    return on_step
+
+
+def epochs_of_samples(job: Job, steps_in_epoch: int) -> list[list[str]]:
+    """The prompt ids that each epoch saw, sorted, by the logs of all ranks."""
+    epochs: dict[int, list[str]] = {}
+    for log in job.output.glob("samples-rank-*.jsonl"):
+        for line in log.read_text().splitlines():
+            record = json.loads(line)
+            epoch = (record["step"] - 1) // steps_in_epoch
+            epochs.setdefault(epoch, []).extend(record["prompt_ids"])
+    return [sorted(epochs[epoch]) for epoch in sorted(epochs)]
+
+
+def prompt_ids(job: Job) -> list[str]:
+    """The prompts that the job trains on."""
+    data = job.values["data"]
+    table = read_rows(
+        open_store(data["store"]),
+        data["stage_prefix"],
+        columns=("prompt_id", "answer"),
+        status=RowStatus.ACCEPTED,
+    )
+    return [row["prompt_id"] for row in table.to_pylist() if row["answer"].strip()]
 
 
 MakeJob = Callable[..., Job]

@@ -50,6 +50,8 @@ def prepare_environment() -> None:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
+        # After SIGTERM torchrun kills ranks within 30 s; a checkpoint may take longer to upload.
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "300",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -13,7 +13,7 @@ from typing import Any
 import deepspeed
 import torch
 import torch.distributed as dist
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import set_seed
 
 from selfalign.storage.store import Store
@@ -39,6 +39,7 @@ from selfalign_training.reporters import place_logs
 from selfalign_training.samples import SampleLog, earlier_logs, sample_file
 from selfalign_training.trainer import (
     EngravingTrainer,
+    EpochCallback,
     EpochSampler,
     SampleCallback,
     TerminationCallback,
@@ -99,8 +100,12 @@ class Session:
         # Before the model: the adapter's random half is drawn when the trainer makes it.
         set_seed(config.seed)
         termination = TerminationCallback()
+        sampler = EpochSampler(lengths, plan.global_batch_size, config.seed)
+        callbacks: list[TrainerCallback] = [EpochCallback(sampler), termination]
+        if samples is not None:
+            callbacks.append(SampleCallback(samples))
         trainer = EngravingTrainer(
-            sampler=EpochSampler(lengths, plan.global_batch_size, config.seed),
+            sampler=sampler,
             samples=samples,
             on_saved=lambda step, began: keeper.saved(step, began, self._logs),
             model=load_model(config, device.attention),
@@ -108,7 +113,7 @@ class Session:
             train_dataset=table,
             processing_class=tokenizer,
             peft_config=lora_settings(config),
-            callbacks=[termination] if samples is None else [SampleCallback(samples), termination],
+            callbacks=callbacks,
         )
         trainer.remove_callback(PrinterCallback)
         self._trainer = trainer

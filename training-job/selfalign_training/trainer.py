@@ -27,8 +27,13 @@ class EpochSampler(Sampler[int]):
         self._seed = seed
         self._epoch = 0
 
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of an epoch."""
+        return len(self._lengths) // self._global_batch_size
+
     def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
+        """Called before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -54,6 +59,7 @@ class EngravingTrainer(SFTTrainer):
         self._samples = samples
         self._on_saved = on_saved
         self._computed = 0
+        self._weight_decays: list[float] = []
         super().__init__(**options)
         self.data_collator = RowCollator(self.data_collator)
 
@@ -97,11 +103,45 @@ class EngravingTrainer(SFTTrainer):
         if ROWS not in columns:
             columns.append(ROWS)
 
+    def create_optimizer(self, *arguments: Any) -> Any:  # noqa: ANN401
+        """The optimizer; its groups' weight decay is remembered."""
+        base: Any = super()
+        optimizer = base.create_optimizer(*arguments)
+        groups = [group for group in optimizer.param_groups if group["params"]]
+        self._weight_decays = [group["weight_decay"] for group in groups]
+        return optimizer
+
+    def _prepare_for_training(self, *arguments: Any) -> Any:  # noqa: ANN401
+        base: Any = super()
+        prepared = base._prepare_for_training(*arguments)
+        # DeepSpeed's universal checkpoint gives all groups the first one's settings under ZeRO-3.
+        optimizer: Any = self.optimizer
+        if self._weight_decays:
+            for group, decay in zip(optimizer.param_groups, self._weight_decays, strict=True):
+                group["weight_decay"] = decay
+        return prepared
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ANN401
         began = time.monotonic()
         base: Any = super()
         base._save_checkpoint(model, trial)
         self._on_saved(self.state.global_step, began)
+
+
+class EpochCallback(TrainerCallback):
+    """Tells the sampler the epoch.
+
+    The trainer's own way to it ends at the wrapper that skips batches: with several ranks, a job
+    that goes on in the middle of a later epoch would see the first epoch's order again.
+    """
+
+    def __init__(self, sampler: EpochSampler) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        self._sampler.set_epoch(state.global_step // self._sampler.steps)
 
 
 class SampleCallback(TrainerCallback):

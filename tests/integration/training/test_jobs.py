@@ -1,9 +1,9 @@
 """Whole jobs under torchrun with two ranks: what they leave, and what kills cost."""
 
 import hashlib
+import random
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from selfalign.storage.open import open_store
 from selfalign_training.__main__ import main
 from selfalign_training.data import IGNORED, build_dataset, read_sources
 from selfalign_training.load import load_config
-from support.training_job import Job, MakeJob, kill, rank_pids
+from support.training_job import Job, MakeJob, epochs_of_samples, prompt_ids, sending
 
 pytestmark = [
     pytest.mark.slow,
@@ -99,35 +99,42 @@ def test_a_finished_job_is_not_done_again(undisturbed: Job) -> None:
     assert told
 
 
-def test_sigterm_and_kill_cost_no_step(make_job: MakeJob, undisturbed: Job) -> None:
-    """SIGTERM to torchrun: checkpoint, exit 143. SIGKILL of a rank: on from the last checkpoint."""
-    job = make_job()
+def test_interruptions_cost_no_step(make_job: MakeJob, undisturbed: Job) -> None:
+    """SIGTERM: checkpoint, exit 143. Kill -9 of a rank, five times: the curve stays the same.
 
-    def terminate(step: int, process: subprocess.Popen[str]) -> None:
-        if step == 1:
-            kill(process.pid, signal.SIGTERM)
-
-    assert job.run(terminate) == 143, job.stderr
+    On the way: a disk that is lost, and a checkpoint that is damaged in the store.
+    """
+    job = make_job(save_steps=1, log_samples=True)
+    assert job.run(sending(1, signal.SIGTERM)) == 143, job.stderr
     stopped_at = max(job.losses())
     assert stopped_at < STEPS
+    assert job.checkpoints()[-1] == stopped_at
     assert not (job.output / "manifest.json").exists()
 
-    def murder(step: int, process: subprocess.Popen[str]) -> None:
-        if step == stopped_at + 4:
-            kill(rank_pids(process.pid)[1], signal.SIGKILL)
-
-    assert job.run(murder) == 137, job.stderr
-    assert min(job.losses()) == stopped_at + 1
-    killed_at = max(job.losses())
+    rng = random.Random(4)
+    resumed_after = stopped_at
+    for number, step in enumerate(sorted(rng.sample(range(stopped_at + 1, STEPS - 1), 5))):
+        assert job.run(sending(step, signal.SIGKILL, rank=rng.choice((0, 1)))) == 137, job.stderr
+        assert min(job.losses()) == resumed_after + 1
+        assert 1 <= len(job.checkpoints()) <= 2
+        resumed_after = job.checkpoints()[-1]
+        assert resumed_after <= max(job.losses())
+        if number == 1:
+            shutil.rmtree(job.values["work_dir"])
+        if number == 3 and len(job.checkpoints()) == 2:
+            shutil.rmtree(job.values["work_dir"])
+            next(job.checkpoint(resumed_after).glob("global_step*/*optim_states.pt")).write_text("")
+            resumed_after = job.checkpoints()[-2]
 
     assert job.run() == 0, job.stderr
-    resumed_at = job.manifest()["details"]["resumed_at_step"]
-    assert stopped_at < resumed_at <= killed_at
-    assert min(job.losses()) == resumed_at + 1
+    assert job.manifest()["details"]["resumed_at_step"] == resumed_after
     expected = [(record["step"], record["loss"]) for record in undisturbed.metrics()]
     assert [(record["step"], record["loss"]) for record in job.metrics()] == expected
     for name in ("adapter/adapter_model.safetensors", "merged/model.safetensors"):
         assert (job.output / name).read_bytes() == (undisturbed.output / name).read_bytes()
+    assert job.checkpoints() == []
+    # 36 prompts, 8 a step: each is seen once an epoch.
+    assert epochs_of_samples(job, steps_in_epoch=STEPS // 2) == [sorted(prompt_ids(job))] * 2
 
 
 def test_stages_ranks_and_accumulation_give_the_same_training(

@@ -93,3 +93,21 @@ def test_the_real_layout_of_the_sampler_fills_whole_steps(make_job: MakeJob) -> 
     sampler.set_epoch(1)
     assert sorted(first) == sorted(sampler) == list(range(24))
     assert first != list(sampler)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_row_says_which_samples_it_holds(make_job: MakeJob, packed: bool) -> None:
+    from selfalign_training.arguments import sequence_table
+
+    config = load_config(make_job(max_length=32).config)
+    sequences = examples([9, 14, 7, 20, 11])
+    by_id = {example.prompt_id: example for example in sequences}
+    table = sequence_table(sequences, config, PLAN, packed=packed)
+    assert table["rows"] == list(range(len(table)))
+    found = []
+    for row in table:
+        own = [by_id[name] for name in row["prompt_ids"]]
+        found += row["prompt_ids"]
+        if own:
+            assert row["input_ids"] == [token for example in own for token in example.input_ids]
+    assert sorted(found) == sorted(by_id)

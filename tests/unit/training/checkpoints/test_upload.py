@@ -1,6 +1,8 @@
 """Uploading a checkpoint from one node and from two, and what a kill or a fault leaves."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from selfalign.errors import StoreError
 from selfalign_training.checkpoints.catalogue import Catalogue
 from selfalign_training.checkpoints.node import Node
+from selfalign_training.checkpoints.restore import restore
 from selfalign_training.checkpoints.upload import Uploader
 
 NODES = [Node(index=k, count=2, rank=k) for k in (0, 1)]
@@ -122,3 +125,49 @@ def test_training_goes_on_during_an_upload_and_the_next_one_waits(
     assert catalogue.complete() == [3]
     uploader.finish()
     assert catalogue.complete() == [3, 6]
+
+
+SLOW_UPLOAD = """
+import sys, time
+from pathlib import Path
+from selfalign.storage.open import open_store
+from selfalign_training.checkpoints.catalogue import Catalogue
+from selfalign_training.checkpoints.node import Node
+from selfalign_training.checkpoints.restore import restore
+from selfalign_training.checkpoints.upload import Uploader
+
+store = open_store(sys.argv[1])
+upload = store.upload
+def slowly(path, key):
+    upload(path, key)
+    print(key, flush=True)
+    time.sleep(60)
+store.upload = slowly
+catalogue = Catalogue(store, "run/engrave", "abc")
+uploader = Uploader(catalogue, Node(), Path(sys.argv[2]), attempt="b", keep_last=2)
+uploader.start(6, 2, began=time.monotonic(), time_limit=60)
+uploader.finish()
+"""
+
+
+def test_a_kill_between_two_parts_leaves_the_one_before_valid(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    for step in (3, 6):
+        write(tmp_path / "job", step, ["rng_state_0.pth", "trainer_state.json"])
+    uploader = Uploader(catalogue, Node(), tmp_path / "job", attempt="a", keep_last=2)
+    start(uploader, 3)
+    uploader.finish()
+    command = [sys.executable, "-c", SLOW_UPLOAD, catalogue.store.url, str(tmp_path / "job")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip().endswith("step-000006/rng_state_0.pth")
+        process.kill()
+    assert catalogue.store.exists(catalogue.key(6, "rng_state_0.pth"))
+    assert catalogue.complete() == [3]
+    found = restore(catalogue, Node(), 2, tmp_path / "fresh", lambda value: [value])
+    assert found is not None
+    assert found.step == 3
+    assert (found.folder / "trainer_state.json").read_text() == "trainer_state.json of 3"
+    # The rest of it is gone: that step will be done again.
+    assert not catalogue.store.exists(catalogue.key(6, "rng_state_0.pth"))
