@@ -120,7 +120,7 @@ class Session:
         log = self._report(trainer, checkpoint, dataset)
         began = time.monotonic()
         trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
-        keeper.finish()
+        keeper.finish(needed=termination.stopped)
         if log is not None:
             log.upload()
             self.records = log.records

@@ -63,6 +63,7 @@ def run_job(config: TrainingConfig) -> Outcome:
     if read_manifest(store, config.output.prefix) is not None:
         if ranks.first:
             tell("note", message=f"{store.url}/{config.output.prefix} is done already")
+            delete_checkpoints(store, config.output.prefix)
         return Outcome.ALREADY_DONE
     if ranks.first:
         store.check_writable()

@@ -95,6 +95,6 @@ class Keeper:
         if self._node.leads:
             self._uploader.start(step, self._world_size, began=began, time_limit=self._time_limit)
 
-    def finish(self) -> None:
-        """Waits for the upload under way. Raises StoreError if it failed."""
-        self._uploader.finish()
+    def finish(self, *, needed: bool) -> None:
+        """Waits for the upload under way. Raises StoreError if it failed and is `needed`."""
+        self._uploader.finish(needed=needed)

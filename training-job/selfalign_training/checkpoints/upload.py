@@ -32,7 +32,7 @@ class NodeList(BaseModel):
 class Uploader:
     """One thread of each node's first rank; no collectives, nodes meet in the store.
 
-    A failed upload is told of and training goes on; `finish` raises it if it was the last one.
+    A failed upload is told of and training goes on.
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class Uploader:
         )
         self._thread.start()
 
-    def finish(self) -> None:
-        """Waits for the upload under way. Raises StoreError if the last one failed."""
+    def finish(self, *, needed: bool) -> None:
+        """Waits for the upload under way. Raises StoreError if it failed and is `needed`."""
         self._join()
-        if self._error is not None:
+        if needed and self._error is not None:
             raise self._error
 
     def _join(self) -> None:

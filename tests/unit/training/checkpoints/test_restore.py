@@ -33,7 +33,7 @@ def job(catalogue: Catalogue, tmp_path: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{name} of {step}")
         uploader.start(step, 2, began=time.monotonic(), time_limit=9)
-        uploader.finish()
+        uploader.finish(needed=True)
     return folder
 
 

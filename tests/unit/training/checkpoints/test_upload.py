@@ -41,7 +41,7 @@ def test_one_node_uploads_all_and_keeps_the_last(
     for step in (3, 6, 9):
         write(tmp_path / "job", step, ["trainer_state.json", "global_step/rng_state_0.pth"])
         start(uploader, step)
-    uploader.finish()
+    uploader.finish(needed=True)
     assert catalogue.complete() == [6, 9]
     assert sorted(path.name for path in (tmp_path / "job").iterdir()) == [
         "checkpoint-6",
@@ -75,7 +75,7 @@ def test_two_nodes_with_disks_of_their_own_make_one_checkpoint(
     assert catalogue.complete() == []
     start(uploaders[1], 3)
     for uploader in uploaders:
-        uploader.finish()
+        uploader.finish(needed=True)
     manifest = catalogue.candidates()[0].manifest
     assert manifest is not None
     assert sorted(part.name for part in manifest.files) == [
@@ -97,7 +97,8 @@ def test_a_node_that_fails_leaves_the_checkpoint_incomplete(
     start(uploader, 3, time_limit=0.1)
     message = "node 1 could not .* disk full" if told else "node 1 did not write it"
     with pytest.raises(StoreError, match=message):
-        uploader.finish()
+        uploader.finish(needed=True)
+    uploader.finish(needed=False)
     assert catalogue.complete() == []
     assert "the checkpoint of step 3 is not in the store" in events(capsys)[0]["message"]
 
@@ -123,7 +124,7 @@ def test_training_goes_on_during_an_upload_and_the_next_one_waits(
     threading.Timer(0.2, released.set).start()
     start(uploader, 6)
     assert catalogue.complete() == [3]
-    uploader.finish()
+    uploader.finish(needed=True)
     assert catalogue.complete() == [3, 6]
 
 
@@ -146,7 +147,7 @@ store.upload = slowly
 catalogue = Catalogue(store, "run/engrave", "abc")
 uploader = Uploader(catalogue, Node(), Path(sys.argv[2]), attempt="b", keep_last=2)
 uploader.start(6, 2, began=time.monotonic(), time_limit=60)
-uploader.finish()
+uploader.finish(needed=True)
 """
 
 
@@ -157,7 +158,7 @@ def test_a_kill_between_two_parts_leaves_the_one_before_valid(
         write(tmp_path / "job", step, ["rng_state_0.pth", "trainer_state.json"])
     uploader = Uploader(catalogue, Node(), tmp_path / "job", attempt="a", keep_last=2)
     start(uploader, 3)
-    uploader.finish()
+    uploader.finish(needed=True)
     command = [sys.executable, "-c", SLOW_UPLOAD, catalogue.store.url, str(tmp_path / "job")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
