@@ -209,6 +209,17 @@ def test_a_job_that_somebody_deletes_is_made_again(
     driver.jobs.clean_up(stop_active=False)
 
 
+def test_a_log_is_followed_across_broken_connections(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("selfalign.pipeline.executors.kubernetes.cluster.LOG_IDLE_S", 1.0)
+    line = 'echo "{\\"event\\": \\"step\\", \\"step\\": %d}"'
+    driver = make_driver(pod_spec(f"{line % 1}; sleep 4; {line % 2}; {line % 3}"))
+    driver.do()
+    assert [event["step"] for event in driver.events] == [1, 2, 3]
+    driver.jobs.clean_up(stop_active=False)
+
+
 def test_a_stage_has_a_limit(make_driver: MakeDriver) -> None:
     driver = make_driver(pod_spec(STAY), stage_timeout_s=3)
     with pytest.raises(StageError, match=r"has not ended after 3 s \(.*stage_timeout_s\)"):

@@ -14,6 +14,7 @@ from selfalign.pipeline.executors.kubernetes.tunnel import Tunnel
 
 Deployed = Literal["base", "engraved"]
 """`final` weights are served by the `engraved` Deployment."""
+DEPLOYED: tuple[Deployed, ...] = ("base", "engraved")
 
 WEIGHTS = "selfalign.dev/weights"
 """Annotation: what the Deployment serves."""
@@ -56,6 +57,9 @@ class Engines:
         deployment = self._rollout.read(name)
         if deployed == "base":
             check_base(deployment, weights)
+        for other in DEPLOYED:
+            if other != deployed:
+                self._free(other)
         served = Served(weights, serving_replicas(deployment))
         self._set(deployed, deployment, served)
         self._served[deployed] = served
@@ -64,20 +68,12 @@ class Engines:
 
     def release(self, role: EngineRole) -> None:
         """Scales the role's Deployment to 0 and waits until its pods have left their GPUs."""
-        deployed = deployment_role(role)
-        if deployed in self._tunnels:
-            self._tunnels.pop(deployed).close()
-        served = self._served.pop(deployed, None)
-        if served is None or self._settings.keep_engines:
-            return
-        name = self._name(deployed)
-        patch = {
-            "metadata": {"annotations": {REPLICAS: str(served.replicas)}},
-            "spec": {"replicas": 0},
-        }
-        if self._cluster.patch("deployments", name, patch) is not None:
-            self._note(f"Deployment {name}", "scaled to 0")
-            self._rollout.wait_empty(name)
+        self._free(deployment_role(role))
+
+    def release_all(self) -> None:
+        """Frees the GPUs of all engines, of those too that a killed runner left serving."""
+        for deployed in DEPLOYED:
+            self._free(deployed)
 
     def guard(self) -> None:
         """Sets replicas and weights again that somebody else has set back (an upgrade, GitOps)."""
@@ -104,6 +100,23 @@ class Engines:
         """Frees what this process holds; the engines stay as they are."""
         for tunnel in self._tunnels.values():
             tunnel.close()
+
+    def _free(self, deployed: Deployed) -> None:
+        """Scales to 0, unless engines are kept; one that does not serve is no error."""
+        self._served.pop(deployed, None)
+        if deployed in self._tunnels:
+            self._tunnels.pop(deployed).close()
+        name = self._name(deployed)
+        deployment = self._cluster.get("deployments", name)
+        if self._settings.keep_engines or deployment is None:
+            return
+        replicas = deployment["spec"].get("replicas", 1)
+        if replicas > 0:
+            annotations = {REPLICAS: str(replicas)}
+            patch = {"metadata": {"annotations": annotations}, "spec": {"replicas": 0}}
+            self._cluster.patch("deployments", name, patch)
+            self._note(f"Deployment {name}", "scaled to 0, so that others have its room")
+        self._rollout.wait_empty(name)
 
     def _url(self, deployed: Deployed) -> str:
         """How this process reaches the engine: by name in the cluster, by a tunnel outside."""

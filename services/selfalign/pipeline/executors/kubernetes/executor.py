@@ -109,6 +109,7 @@ class KubernetesExecutor:
         if self._run.manifest(name) is not None:
             self._note(stage, "has its manifest already; nothing to train")
             return
+        self._engines.release_all()
         wired = {"metrics_port": TRAINING_METRICS_PORT, **settings, **TRAINING_WIRING}
         text = yaml.safe_dump(wired, sort_keys=False, allow_unicode=True)
         request = JobRequest(

@@ -16,6 +16,8 @@ from selfalign.pipeline.executors.kubernetes.patience import Note, Patience
 
 POLL_S = 1.0
 EVENTS_EVERY_S = 5.0
+# An engine drains for minutes before its pod ends.
+GONE_TIMEOUT_S = 900.0
 # Starting again does not help with these.
 FINAL = (ConfigError, DataError, ModelError)
 
@@ -72,15 +74,15 @@ class Rollout:
         """Blocks until the Deployment has no pods, so that what they held is free.
 
         Raises:
-            EngineUnavailable: they are not gone after the start-up limit.
+            EngineUnavailable: they are not gone after GONE_TIMEOUT_S.
         """
-        deadline = time.monotonic() + self._startup_timeout_s
+        deadline = time.monotonic() + GONE_TIMEOUT_S
         while pods := self._pods(self.read(name)):
             if time.monotonic() > deadline:
                 left = ", ".join(pod["metadata"]["name"] for pod in pods)
                 raise EngineUnavailable(
-                    f"Deployment {name} was scaled to 0, but after {self._startup_timeout_s:.0f} s "
-                    f"there are still {left}; see kubectl describe pod"
+                    f"Deployment {name} was scaled to 0, but after {GONE_TIMEOUT_S:.0f} s there is "
+                    f"still {left}; see kubectl describe pod"
                 )
             time.sleep(POLL_S)
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from kubernetes import client
@@ -17,6 +18,7 @@ from selfalign.pipeline.executors.kubernetes.cluster import Cluster
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 16
+CLOSE_S = 5.0
 
 
 class Tunnel:
@@ -72,8 +74,17 @@ class Tunnel:
             logger.warning("no connection to port %d: %s", self._port, error)
             local.close()
             return
-        threading.Thread(target=_copy, args=(remote, local), daemon=True).start()
+        back = threading.Thread(target=_copy, args=(remote, local), daemon=True)
+        back.start()
         _copy(local, remote)
+        back.join()
+        local.close()
+        forward.close()
+        # The library leaves a socket open whose other end was first to close.
+        deadline = time.monotonic() + CLOSE_S
+        while forward.connected and time.monotonic() < deadline:
+            time.sleep(0.05)
+        forward.websocket.shutdown()
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

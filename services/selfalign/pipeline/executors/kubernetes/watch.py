@@ -172,15 +172,17 @@ class JobWatch:
             ]
 
     def _failure(self, job: Object, pods: Sequence[Object]) -> SelfAlignError:
-        ending = telling(endings(newest(pods)))
-        if ending is not None:
-            tail = quoted_tail(self._cluster, ending.pod, ending.container)
-            return ending.error_type()(
-                f"Job {self._name}: pod {ending.pod} {ending.describe()}; its log:\n{tail}"
-            )
-        condition = next(c for c in job["status"]["conditions"] if c["type"] == "Failed")
-        said = f"{condition.get('reason', '')}: {condition.get('message', '')}"
-        return StageError(f"Job {self._name} failed: {evicted(pods) or said}")
+        conditions = job["status"]["conditions"]
+        failed = next(condition for condition in conditions if condition["type"] == "Failed")
+        said = f"{failed.get('reason', '')}: {failed.get('message', '')}"
+        ending, outside = telling(endings(newest(pods))), evicted(pods)
+        # Ended from outside: the containers' own endings only follow from it.
+        if ending is None or failed.get("reason") == "DeadlineExceeded" or outside:
+            return StageError(f"Job {self._name} failed: {outside or said}")
+        tail = quoted_tail(self._cluster, ending.pod, ending.container)
+        return ending.error_type()(
+            f"Job {self._name}: pod {ending.pod} {ending.describe()}; its log:\n{tail}"
+        )
 
 
 def finished(job: Object) -> str | None:
