@@ -27,6 +27,7 @@ class ProgressCallback(TrainerCallback):
         self._busy = 0.0
         self._totals = (0, 0.0, 0.0)
         self._stall: float | None = None
+        self._resumed_at: int | None = None
         self._lock = threading.Lock()
         self._checkpoint: float | None = None
 
@@ -35,6 +36,7 @@ class ProgressCallback(TrainerCallback):
     ) -> None:
         self._resumed = time.monotonic()
         self._totals = (state.global_step, 0.0, 0.0)
+        self._resumed_at = state.global_step or None
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -91,6 +93,7 @@ class ProgressCallback(TrainerCallback):
         with self._lock:
             checkpoint, self._checkpoint = self._checkpoint, None
         stall, self._stall = self._stall, None
+        resumed_at, self._resumed_at = self._resumed_at, None
         norm = logs.get("grad_norm")
         return {
             "step": state.global_step,
@@ -107,6 +110,7 @@ class ProgressCallback(TrainerCallback):
             "padding_share": round(1 - real / all_tokens, 4) if all_tokens else 0.0,
             "checkpoint_s": checkpoint,
             "checkpoint_stall_s": stall,
+            "resumed_at": resumed_at,
         }
 
 

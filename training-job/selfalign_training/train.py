@@ -14,6 +14,7 @@ from selfalign.storage.open import open_store
 from selfalign.storage.rows import content_hash
 from selfalign.storage.store import Store
 from selfalign_training.batches import plan_batches
+from selfalign_training.card import CARD, card_facts, write_card
 from selfalign_training.checkpoints.catalogue import delete_checkpoints
 from selfalign_training.checkpoints.node import read_node
 from selfalign_training.config import TrainingConfig
@@ -99,7 +100,7 @@ def run_job(config: TrainingConfig) -> Outcome:
             "ranks": ranks.world_size,
             "global_batch_size": config.global_batch_size,
         }
-        publish_job(config, store, job, details, started)
+        publish_job(config, store, job, details, session.records, started)
         delete_checkpoints(store, config.output.prefix)
     if node.leads:
         shutil.rmtree(job, ignore_errors=True)
@@ -142,9 +143,14 @@ def loss_by_epoch(records: list[dict[str, Any]]) -> list[float]:
 
 
 def publish_job(
-    config: TrainingConfig, store: Store, job: Path, details: dict[str, Any], started: float
+    config: TrainingConfig,
+    store: Store,
+    job: Path,
+    details: dict[str, Any],
+    records: list[dict[str, Any]],
+    started: float,
 ) -> None:
-    """Merges, uploads, and writes the manifest last."""
+    """Merges, uploads, writes the training card, and the manifest last."""
     from selfalign_training.export import file_part, publish, upload_folder
     from selfalign_training.merge import merge_adapter
     from selfalign_training.model import DTYPES, base_folder
@@ -158,6 +164,11 @@ def publish_job(
         *upload_folder(store, adapter, prefix, "adapter"),
         *upload_folder(store, merged, prefix, "merged"),
     ]
+    details |= card_facts(config, base, records)
     details["seconds"] = round(time.monotonic() - started, 2)
+    write_card(job, prefix, config, details, records)
+    for name in CARD:
+        store.upload(job / name, f"{prefix}/{name}")
+        parts.append(file_part(job / name, name))
     publish(store, prefix, parts, config.fingerprint, details)
     tell("trained", **{key: details[key] for key in ("loss_first", "loss_last", "seconds")})

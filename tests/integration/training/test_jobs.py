@@ -44,6 +44,8 @@ def test_the_output_is_complete_and_its_manifest_true(undisturbed: Job) -> None:
     names = {part["name"] for part in manifest["parts"]}
     assert {
         "metrics.jsonl",
+        "card.md",
+        "card.json",
         "adapter/adapter_model.safetensors",
         "adapter/adapter_config.json",
         "merged/model.safetensors",
@@ -56,6 +58,10 @@ def test_the_output_is_complete_and_its_manifest_true(undisturbed: Job) -> None:
     details = manifest["details"]
     assert (details["rows"], details["sequences"], details["dropped_empty"]) == (37, 36, 1)
     assert (details["steps"], details["ranks"], details["packed"]) == (STEPS, 2, False)
+    card = (undisturbed.output / "card.md").read_text()
+    for fact in ("config_digest", "base_model_digest", "data_digest"):
+        assert f" {details[fact]} |" in card
+    assert "| Resumed at steps | – |" in card
     assert not list(Path(undisturbed.values["work_dir"]).iterdir())
 
 
@@ -127,7 +133,8 @@ def test_interruptions_cost_no_step(make_job: MakeJob, undisturbed: Job) -> None
             resumed_after = job.checkpoints()[-2]
 
     assert job.run() == 0, job.stderr
-    assert job.manifest()["details"]["resumed_at_step"] == resumed_after
+    details = job.manifest()["details"]
+    assert details["resumed_at_step"] == details["resumed_at"][-1] == resumed_after
     expected = [(record["step"], record["loss"]) for record in undisturbed.metrics()]
     assert [(record["step"], record["loss"]) for record in job.metrics()] == expected
     for name in ("adapter/adapter_model.safetensors", "merged/model.safetensors"):
