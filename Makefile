@@ -46,8 +46,10 @@ proto-check: setup ## Fails if the committed stubs are not what the protos give
 	@$(PROTOC) --python_out=.cache/proto --pyi_out=.cache/proto --grpc_python_out=.cache/proto
 	@diff -r -x __init__.py -x __pycache__ .cache/proto/selfalign/v1 services/selfalign/v1 && echo "stubs are up to date"
 
-chart-docs: setup ## Regenerates the chart's schema and README
+chart-docs: setup helm ## Regenerates the chart's schema and README, k8s/, and the golden renders
 	$(BIN)/python charts/docs.py
+	$(BIN)/python charts/jobs.py --helm .cache/bin/helm
+	GOLDEN=write $(BIN)/pytest -q tests/chart/test_golden.py
 
 lock: setup ## Resolves all extras into requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --no-header --no-annotate --generate-hashes pyproject.toml -o requirements.lock

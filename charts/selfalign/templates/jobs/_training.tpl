@@ -91,11 +91,15 @@ spec:
 
 {{- define "selfalign.job.trainingEnv" -}}
 {{- $training := .Values.training -}}
+{{- $ranks := default $training.gpus $training.processes -}}
+{{- if not $ranks -}}
+{{- fail "training.gpus: 0 and training.processes: 0; set one of them, the ranks of a node" -}}
+{{- end -}}
 - {name: NNODES, value: "${COUNT}"}
 - name: NODE_RANK
   valueFrom:
     fieldRef: {fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']"}
-- {name: NPROC_PER_NODE, value: {{ default $training.gpus $training.processes | quote }}}
+- {name: NPROC_PER_NODE, value: {{ $ranks | quote }}}
 - {name: MASTER_ADDR, value: "${NAME}-0.${NAME}"}
 - {name: MASTER_PORT, value: "29500"}
 - {name: HF_HUB_OFFLINE, value: "1"}
