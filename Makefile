@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 VERSITYGW_VERSION := v1.8.0
 MOTO_VERSION := 5.2.5
 HELM_VERSION := v4.3.1
+PROMETHEUS_VERSION := v0.316.0
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL := .cache/models/smollm2-135m
@@ -23,7 +24,7 @@ demo: setup model ## All seven stages with a small real model, on two CPU cores
 	$(BIN)/selfalign verify --run demo
 	$(BIN)/selfalign chat --run demo --models base,final "How do I keep my notes in order?"
 
-test: setup model s3-server lint proto-check ## Lint, types, and the whole test suite
+test: setup model s3-server helm prometheus lint proto-check ## Lint, types, and the whole test suite
 	$(BIN)/pytest
 
 ##@ Develop
@@ -48,6 +49,7 @@ proto-check: setup ## Fails if the committed stubs are not what the protos give
 
 chart-docs: setup helm ## Regenerates the chart's schema and README, k8s/, and the golden renders
 	$(BIN)/python charts/docs.py
+	$(BIN)/python charts/dashboards.py
 	$(BIN)/python charts/jobs.py --helm .cache/bin/helm
 	GOLDEN=write $(BIN)/pytest -q tests/chart/test_golden.py
 
@@ -78,7 +80,7 @@ kind-down: ## Deletes the cluster, and stops what the closed recipe started
 	tests/kind/cluster/down.sh --all
 
 ##@ Set up
-.PHONY: setup model s3-server helm clean
+.PHONY: setup model s3-server helm prometheus clean
 setup: $(VENV)/.ready ## The environment, at the versions of requirements.lock
 
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -101,6 +103,11 @@ s3-server: | setup ## A real S3 server for the tests
 
 helm: ## Helm, for the chart and its tests
 	@test -x .cache/bin/helm || GOBIN=$(CURDIR)/.cache/bin go install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)
+
+prometheus: ## Prometheus and promtool: Debian's, or promtool alone built with Go
+	@test -x .cache/bin/promtool || { mkdir -p .cache/bin .cache/prometheus && cd .cache/prometheus && \
+	  apt-get download -q prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb . && cp usr/bin/prom* ../bin/; } || \
+	  GOBIN=$(CURDIR)/.cache/bin go install github.com/prometheus/prometheus/cmd/promtool@$(PROMETHEUS_VERSION)
 
 clean: ## Removes the environment, caches and runs
 	rm -rf $(VENV) .cache build runs *.egg-info

@@ -23,7 +23,7 @@ def reviewable(name: str) -> str:
         key = f"{document['kind']} {document['metadata']['name']}"
         if "-dashboard-" in key:
             document["data"] = dict.fromkeys(document["data"], "...")
-        documents[key] = yaml.dump(document, sort_keys=False, width=120)
+        documents[key] = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, width=120)
     return "".join(f"--- # {key}\n{documents[key]}" for key in sorted(documents))
 
 

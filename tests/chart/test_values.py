@@ -34,6 +34,7 @@ def script(name: str) -> ModuleType:
 
 def test_schema_readme_and_manifests_are_current() -> None:
     assert script("docs").main(["--check"]) == 0
+    assert script("dashboards").main(["--check"]) == 0
     helm_binary = str(ROOT / ".cache" / "bin" / "helm")
     assert script("jobs").main(["--check", "--helm", helm_binary]) == 0
 
@@ -162,7 +163,7 @@ def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     for key, value in above.items():
         old = result.get(key)
         both = isinstance(old, dict) and isinstance(value, dict)
-        result[key] = merged(old, value) if both else value
+        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
     return result
 
 

@@ -29,7 +29,7 @@ RANDOM = re.compile(r"(AWS_SECRET_ACCESS_KEY: ).*")
 needs_helm = pytest.mark.skipif(not HELM.is_file(), reason="no .cache/bin/helm: run `make helm`")
 
 
-class UniqueLoader(yaml.SafeLoader):
+class UniqueLoader(yaml.CSafeLoader):
     """Refuses a key that is given twice, which YAML readers else take in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

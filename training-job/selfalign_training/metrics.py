@@ -30,6 +30,7 @@ METRICS = (
     Metric("mfu", "gauge", "Model FLOPs utilisation: share of the GPUs' dense peak, 0 to 1"),
     Metric("padding_share", "gauge", "Share of the computed tokens that is padding, 0 to 1"),
     Metric("checkpoint_s", "gauge", "Seconds until the last checkpoint was whole in the store"),
+    Metric("checkpoint_timestamp_seconds", "gauge", "Unix time at which it was whole there"),
     Metric("checkpoint_stall_s", "gauge", "Seconds that training stood still for it"),
     Metric("epoch", "gauge", "Epochs done"),
     Metric("step", "gauge", "Optimizer steps done, those before a resume included"),

@@ -57,7 +57,8 @@ class ProgressCallback(TrainerCallback):
         with self._lock:
             self._checkpoint = seconds
         if self._exporter is not None:
-            self._exporter.show({"checkpoint_s": seconds})
+            told = {"checkpoint_s": seconds, "checkpoint_timestamp_seconds": time.time()}
+            self._exporter.show(told)
             self._exporter.add(checkpoints=1)
 
     def on_log(
