@@ -1,22 +1,16 @@
-"""The trainer's arguments and its table of sequences."""
+"""What the job computes on, and the trainer's arguments."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from datasets import Dataset as Table
 from transformers.utils.import_utils import is_flash_attn_2_available
-from trl.data_utils import pack_dataset
 from trl.trainer.sft_config import SFTConfig
 
 from selfalign.errors import ConfigError
 from selfalign_training.batches import BatchPlan
 from selfalign_training.config import TrainingConfig
-from selfalign_training.data import IGNORED, Example
-from selfalign_training.samples import ROWS
 from selfalign_training.zero import deepspeed_settings
-
-FILLER_LENGTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +40,6 @@ def find_device(config: TrainingConfig) -> Device:
 def use_packing(config: TrainingConfig, device: Device) -> bool:
     """Whether sequences share rows: on CPU a block mask is slower than padding sorted lengths."""
     return device.varlen_attention if config.packing == "auto" else config.packing
-
-
-def sequence_table(
-    examples: tuple[Example, ...], config: TrainingConfig, plan: BatchPlan, *, packed: bool
-) -> Table:
-    """The sequences (packed best-fit decreasing if asked), filled up to whole optimizer steps.
-
-    Fillers are two tokens that the loss ignores: so every sequence is seen exactly once an epoch,
-    whatever the number of ranks, where samplers otherwise repeat some. `prompt_ids` says which
-    samples a row holds, `rows` repeats its number.
-    """
-    table = Table.from_dict(
-        {
-            "input_ids": [list(example.input_ids) for example in examples],
-            "labels": [list(example.labels) for example in examples],
-            # Packing takes lists as long as the sequences, and keeps them side by side.
-            "samples": [[at] * len(example.input_ids) for at, example in enumerate(examples)],
-        }
-    )
-    if packed:
-        table = pack_dataset(table, config.max_length, "bfd").with_format(None)
-    columns = {name: list(table[name]) for name in table.column_names}
-    columns["prompt_ids"] = [
-        [examples[sample].prompt_id for sample in dict.fromkeys(samples)]
-        for samples in columns.pop("samples")
-    ]
-    missing = plan.steps(len(table)) * plan.global_batch_size - len(table)
-    columns["prompt_ids"] += [[]] * missing
-    columns["input_ids"] += [[0] * FILLER_LENGTH] * missing
-    columns["labels"] += [[IGNORED] * FILLER_LENGTH] * missing
-    if "seq_lengths" in columns:
-        columns["seq_lengths"] += [[FILLER_LENGTH]] * missing
-    columns[ROWS] = list(range(len(columns["input_ids"])))
-    return Table.from_dict(columns)
 
 
 def trainer_arguments(
@@ -121,6 +81,8 @@ def trainer_arguments(
         max_length=config.max_length,
         packing=packed,
         dataset_kwargs={"skip_prepare_dataset": True},
+        # The columns are made when a row is read.
+        remove_unused_columns=False,
         dataloader_pin_memory=device.cuda,
         disable_tqdm=True,
         report_to=list(config.report_to) or "none",

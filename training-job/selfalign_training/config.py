@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Preset = Literal["paper", "small"]
+Preset = Literal["paper", "paper-distill", "small"]
+Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["bf16", "fp16", "fp32"]
 Reporter = Literal["tensorboard", "wandb"]
 Scheduler = Literal["warmup_decay", "linear", "cosine", "constant"]
@@ -27,6 +28,9 @@ class DataConfig(Section):
 
     store: NonEmpty
     stage_prefix: Prefix
+    extra_rows: NonEmpty | None = None
+    """Rows of your own besides: a JSONL file of {"instruction", "input", "answer"}, or a key of
+    the store, where every node finds it. `input` may be left out; all answers are complete."""
 
 
 class OutputConfig(Section):
@@ -47,9 +51,21 @@ class LayoutConfig(Section):
 
     meta_prompts: tuple[NonEmpty, ...] = Field(min_length=1)
     """One is drawn for each row by the hash of its prompt id: context distillation."""
-    user_header: str
-    assistant_header: NonEmpty
-    end_marker: NonEmpty
+    chat_template: bool = False
+    """The tokenizer's chat template instead, the meta prompt as its system message; the headers
+    and the end marker are then its own."""
+    user_header: str = ""
+    assistant_header: NonEmpty = ""
+    end_marker: NonEmpty = ""
+
+    @model_validator(mode="after")
+    def _has_headers(self) -> "LayoutConfig":
+        missing = [name for name in ("assistant_header", "end_marker") if not getattr(self, name)]
+        if missing and not self.chat_template:
+            raise ValueError(
+                f"{' and '.join(missing)} missing; give them, or set chat_template: true"
+            )
+        return self
 
 
 class LoraConfig(Section):
@@ -76,6 +92,8 @@ class TrainingConfig(Section):
     data: DataConfig
     output: OutputConfig
     layout: LayoutConfig
+    method: Method = "lora"
+    """qlora trains adapters on a base model in 4 bits (nf4, CUDA only); full trains all weights."""
     lora: LoraConfig = LoraConfig()
     learning_rate: float = Field(gt=0, lt=1)
     epochs: int = Field(ge=1, le=1000)
@@ -95,6 +113,8 @@ class TrainingConfig(Section):
     deepspeed_config: Path | None = None
     """A DeepSpeed JSON file instead of zero_stage, e.g. for offload; batch sizes stay "auto"."""
     gradient_checkpointing: bool = False
+    liger: bool | Literal["auto"] = "auto"
+    """Liger's fused layers; auto uses them where CUDA and the package liger-kernel are there."""
     packing: bool | Literal["auto"] = "auto"
     """auto packs where variable-length attention exists and groups by length elsewhere."""
     seed: int = Field(default=42, ge=0, lt=2**31)
@@ -128,6 +148,14 @@ class TrainingConfig(Section):
                 "zero_stage and deepspeed_config exclude each other: the DeepSpeed file names the "
                 "stage; remove one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _method_fits(self) -> "TrainingConfig":
+        if self.method == "qlora" and self.dtype != "bf16":
+            raise ValueError(f"method: qlora computes in bf16; dtype is {self.dtype!r}, set bf16")
+        if self.method == "full" and "lora" in self.model_fields_set and not self.preset:
+            raise ValueError("method: full trains all weights; remove the section lora")
         return self
 
     @model_validator(mode="after")

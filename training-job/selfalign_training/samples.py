@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
+from selfalign_training.data.table import ROWS
 from selfalign_training.events import read_records
-
-ROWS = "rows"
 
 
 def sample_file(rank: int) -> str:
@@ -21,13 +20,16 @@ class SampleLog:
     """{"step": 3, "prompt_ids": [...]} for every step that this rank took part in."""
 
     def __init__(
-        self, path: Path, prompt_ids: Sequence[Sequence[str]], earlier: Sequence[Path] = ()
+        self,
+        path: Path,
+        prompt_ids: Callable[[int], Sequence[str]],
+        earlier: Sequence[Path] = (),
     ) -> None:
         """Begins anew, with the lines of `earlier` logs: those of the checkpoint it goes on from.
 
         Args:
             path: The log's file.
-            prompt_ids: Of each row of the table: none for fillers, several where rows are packed.
+            prompt_ids: Of a row of the table: none for fillers, several where rows are packed.
             earlier: Logs to go on from; several where fewer ranks than before go on.
         """
         self._path = path
@@ -42,7 +44,7 @@ class SampleLog:
     def saw(self, rows: Sequence[int]) -> None:
         """Rows of a micro batch that is computed now."""
         for row in rows:
-            self._seen += self._prompt_ids[row]
+            self._seen += self._prompt_ids(row)
 
     def close_step(self, step: int) -> None:
         """Writes down what was seen since the step before."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from transformers.trainer_utils import set_seed
 from selfalign.storage.store import Store
 from selfalign_training.arguments import (
     find_device,
-    sequence_table,
     trainer_arguments,
     use_packing,
 )
@@ -29,7 +29,8 @@ from selfalign_training.checkpoints.keeper import Keeper
 from selfalign_training.checkpoints.node import read_node
 from selfalign_training.checkpoints.restore import Checkpoint
 from selfalign_training.config import TrainingConfig
-from selfalign_training.data import Dataset
+from selfalign_training.data.dataset import Dataset
+from selfalign_training.data.table import SequenceTable
 from selfalign_training.events import MetricsLog, tell
 from selfalign_training.metrics import Exporter
 from selfalign_training.mfu import find_peak
@@ -94,9 +95,9 @@ class Session:
         arguments = trainer_arguments(
             config, plan, device, self._job, packed=packed, universal=universal
         )
-        table = sequence_table(dataset.examples, config, plan, packed=packed)
-        lengths = [len(ids) for ids in table["input_ids"]]
-        samples = self._sample_log(table["prompt_ids"], checkpoint)
+        table = SequenceTable(dataset.tokens, plan, pack_to=config.max_length if packed else None)
+        lengths = table.lengths.tolist()
+        samples = self._sample_log(table.prompt_ids, checkpoint)
         # Before the model: the adapter's random half is drawn when the trainer makes it.
         set_seed(config.seed)
         termination = TerminationCallback()
@@ -110,7 +111,7 @@ class Session:
             on_saved=lambda step, began: keeper.saved(step, began, self._logs),
             model=load_model(config, device.attention),
             args=arguments,
-            train_dataset=table,
+            train_dataset=table.for_trainer(),
             processing_class=tokenizer,
             peft_config=lora_settings(config),
             callbacks=callbacks,
@@ -165,7 +166,7 @@ class Session:
             self._progress.checkpoint_done(seconds)
 
     def _sample_log(
-        self, prompt_ids: list[list[str]], checkpoint: Checkpoint | None
+        self, prompt_ids: Callable[[int], Sequence[str]], checkpoint: Checkpoint | None
     ) -> SampleLog | None:
         if not self._config.log_samples:
             return None

@@ -18,7 +18,7 @@ from selfalign_training.card import CARD, card_facts, write_card
 from selfalign_training.checkpoints.catalogue import delete_checkpoints
 from selfalign_training.checkpoints.node import read_node
 from selfalign_training.config import TrainingConfig
-from selfalign_training.data import Dataset, build_dataset, read_sources
+from selfalign_training.data.dataset import Dataset, find_sources, load_dataset
 from selfalign_training.events import tell
 from selfalign_training.ranks import job_folder, read_ranks
 from selfalign_training.reporters import check_reporters
@@ -58,7 +58,7 @@ def run_job(config: TrainingConfig) -> Outcome:
     """
     started = time.monotonic()
     check_reporters(config.report_to)
-    ranks = read_ranks()
+    ranks, node = read_ranks(), read_node()
     plan = plan_batches(config.global_batch_size, config.micro_batch_size, ranks.world_size)
     store = open_store(config.output.store)
     if read_manifest(store, config.output.prefix) is not None:
@@ -68,20 +68,22 @@ def run_job(config: TrainingConfig) -> Outcome:
         return Outcome.ALREADY_DONE
     if ranks.first:
         store.check_writable()
-    sources = read_sources(open_store(config.data.store), config.data.stage_prefix)
+    sources = find_sources(config)
 
     choose_accelerator()
     from selfalign_training.model import check_context, load_tokenizer
 
     check_context(config)
     tokenizer = load_tokenizer(config.base_model)
-    dataset = build_dataset(sources, config.layout, tokenizer, config.max_length)
+    dataset = load_dataset(config, sources, tokenizer, node)
     if ranks.first:
         tell("data", **dataset.counts())
+    if ranks.first and dataset.rows.dropped_overlong:
+        tell("note", message=dataset.rows.overlong_note(config.max_length))
 
     from selfalign_training.session import Session
 
-    key, node = job_key(config, dataset), read_node()
+    key = job_key(config, dataset)
     job = job_folder(config.work_dir, key, node.index)
     session = Session(config, plan, job, store, key)
     try:
@@ -104,6 +106,7 @@ def run_job(config: TrainingConfig) -> Outcome:
         delete_checkpoints(store, config.output.prefix)
     if node.leads:
         shutil.rmtree(job, ignore_errors=True)
+        shutil.rmtree(dataset.folder, ignore_errors=True)
     return Outcome.DONE
 
 

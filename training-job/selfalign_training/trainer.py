@@ -13,9 +13,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trl.trainer.sft_trainer import SFTTrainer
 
 from selfalign_training.batches import epoch_order
+from selfalign_training.data.table import ROWS
 from selfalign_training.grad_norm import report_grad_norm
 from selfalign_training.progress import COMPUTED
-from selfalign_training.samples import ROWS, RowCollator, SampleLog
+from selfalign_training.samples import RowCollator, SampleLog
 
 
 class EpochSampler(Sampler[int]):
@@ -95,13 +96,6 @@ class EngravingTrainer(SFTTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ANN401
         return self._sampler
-
-    def _set_signature_columns_if_needed(self) -> None:
-        base: Any = super()
-        base._set_signature_columns_if_needed()
-        columns: Any = self._signature_columns
-        if ROWS not in columns:
-            columns.append(ROWS)
 
     def create_optimizer(self, *arguments: Any) -> Any:  # noqa: ANN401
         """The optimizer; its groups' weight decay is remembered."""

@@ -7,7 +7,7 @@ import pytest
 
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id
-from selfalign.storage.tables import create_part
+from support.training_data import finish_stage
 from support.training_job import Job, MakeJob
 
 COLOURS = ("red", "green", "blue", "black", "white", "brown")
@@ -90,7 +90,7 @@ def make_job(
     def make(**overrides: Any) -> Job:
         folder = tmp_path_factory.mktemp("job")
         store = open_store(str(folder / "store"))
-        create_part(store, "run/align/part-00000.parquet", rows)
+        finish_stage(store, "run/align", [rows[::2], rows[1::2]])
         values: dict[str, Any] = {
             "base_model": str(base_model),
             "data": {"store": store.url, "stage_prefix": "run/align"},

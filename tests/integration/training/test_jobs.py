@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from selfalign.errors import ConfigError, ModelError
-from selfalign.storage.open import open_store
 from selfalign_training.__main__ import main
-from selfalign_training.data import IGNORED, build_dataset, read_sources
+from selfalign_training.checkpoints.node import Node
+from selfalign_training.data.dataset import find_sources, load_dataset
+from selfalign_training.data.encode import IGNORED
 from selfalign_training.load import load_config
 from support.training_job import Job, MakeJob, epochs_of_samples, prompt_ids, sending
 
@@ -177,12 +178,11 @@ def bare_loss(job: Job, base_model: Path) -> float:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     config = load_config(job.config)
-    sources = read_sources(open_store(config.data.store), config.data.stage_prefix)
     tokenizer = AutoTokenizer.from_pretrained(base_model)
-    dataset = build_dataset(sources, config.layout, tokenizer, config.max_length)
+    dataset = load_dataset(config, find_sources(config), tokenizer, Node())
     model = AutoModelForCausalLM.from_pretrained(base_model, dtype=torch.float32)
     total, count = 0.0, 0
-    for example in dataset.examples:
+    for example in dataset:
         with torch.no_grad():
             logits = model(torch.tensor([example.input_ids])).logits[0, :-1]
         labels = torch.tensor(example.labels[1:])

@@ -16,7 +16,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_a_step_holds_the_samples_of_its_micro_batches(tmp_path: Path) -> None:
-    log = SampleLog(tmp_path / "log", PROMPT_IDS)
+    log = SampleLog(tmp_path / "log", PROMPT_IDS.__getitem__)
     log.saw([1, 2])
     log.saw([0])
     log.close_step(1)
@@ -40,7 +40,7 @@ def test_it_goes_on_from_the_checkpoint_whatever_the_ranks(
         (tmp_path / sample_file(writer)).write_text(record + "\n")
     log = tmp_path / "log"
     log.write_text("steps that will be done again")
-    SampleLog(log, PROMPT_IDS, earlier_logs(tmp_path, rank, same_ranks=same_ranks))
+    SampleLog(log, PROMPT_IDS.__getitem__, earlier_logs(tmp_path, rank, same_ranks=same_ranks))
     assert [record["prompt_ids"] for record in lines(log)] == [[name] for name in expected]
 
 
