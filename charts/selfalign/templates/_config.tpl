@@ -42,9 +42,6 @@ executor:
     tls_server_name: {{ . }}
     {{- end }}
     {{- end }}
-    {{- if $v.auth.tokenSecret.name }}
-    token_file: /etc/selfalign-auth/token
-    {{- end }}
 {{- end -}}
 
 {{/* How the services talk to the engine. */}}
