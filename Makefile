@@ -69,8 +69,8 @@ images: ## The three container images (TORCH_VARIANT=cpu: without CUDA's librari
 kind-up: ## A kind cluster with three nodes; KIND_CLOSED=1 makes every image from packages
 	tests/kind/cluster/up.sh
 
-kind-images: kind-up ## What a trial needs, built and loaded into the cluster
-	TORCH_VARIANT=cpu tests/kind/cluster/images.sh --trial
+kind-images: kind-up model ## What a trial needs, built and loaded into the cluster
+	tests/kind/cluster/images.sh --trial
 	tests/kind/cluster/load.sh
 
 kind-test: setup model kind-images ## The chart on a real cluster, from helm install to helm uninstall (KEEP=1 keeps the cluster)

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Builds selfalign/{services,model-server,training}:VERSION; TORCH_VARIANT=cpu leaves CUDA's libraries out.
-# With --trial also what a trial cluster needs besides: the S3 server, and Prometheus.
+# Builds selfalign/{services,model-server,training}:VERSION. With --trial what values-kind.yaml names instead:
+# model-server and training without CUDA's libraries and with the small real model, as VERSION-trial; the
+# S3 server; and Prometheus for the suite.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/pyproject.toml" | head -1)
@@ -16,13 +17,25 @@ if [ "$KIND_CLOSED" = 1 ]; then
   arguments+=(--network host --build-arg "BUILD_IMAGE=local/python-build:3.11-$SUITE")
 fi
 [ -z "$BASE_IMAGE" ] || arguments+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
-for name in services model-server training; do
-  extra=(); [ $name = services ] || extra=(--build-arg "TORCH_VARIANT=${TORCH_VARIANT:-cuda}")
-  start=$SECONDS
-  nice -n 5 docker build -q "${arguments[@]}" "${extra[@]}" -f "$root/Dockerfile.$name" -t "selfalign/$name:$version" "$root" >/dev/null
-  echo "selfalign/$name:$version: $((SECONDS - start)) s, $(docker image inspect -f '{{.Size}}' "selfalign/$name:$version" | awk '{printf "%.0f MB", $1 / 1e6}')"
-done
+variant=${TORCH_VARIANT:-cuda} tag=$version
+if [ "${1:-}" = --trial ]; then variant=cpu tag=$version-cpu; fi
+size() { echo "$1: $((SECONDS - start)) s, $(docker image inspect -f '{{.Size}}' "$1" | awk '{printf "%.0f MB", $1 / 1e6}')"; }
+build() { # build NAME TAG ARGUMENTS...
+  local name=$1 image=selfalign/$1:$2 start=$SECONDS; shift 2
+  nice -n 5 docker build -q "${arguments[@]}" "$@" -f "$root/Dockerfile.$name" -t "$image" "$root" >/dev/null
+  size "$image"
+}
+build services "$version"
+build model-server "$tag" --build-arg "TORCH_VARIANT=$variant"
+build training "$tag" --build-arg "TORCH_VARIANT=$variant"
 [ "${1:-}" = --trial ] || exit 0
+# the small real model lies in the images of a trial
+for name in model-server training; do
+  start=$SECONDS image=selfalign/$name:$version-trial
+  printf 'FROM selfalign/%s:%s\nCOPY . /models/smollm2-135m\n' "$name" "$tag" |
+    docker build -q -f - -t "$image" "$root/.cache/models/smollm2-135m" >/dev/null
+  size "$image"
+done
 if [ "$KIND_CLOSED" = 1 ]; then
   context=$KIND_CACHE/versitygw; mkdir -p "$context"
   # without cgo it needs nothing but itself

@@ -1,7 +1,6 @@
 """TLS, mutual TLS, and certificates renewed while the server runs."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,42 +9,13 @@ from selfalign.errors import ConfigError, EngineUnavailable
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PrincipleEngineClient
 from selfalign.storage.rows import PromptItem
+from support.certificates import Authority
 from support.rpc_echo import EchoService, row_of
 from support.rpc_server import serving
 
 ITEM = PromptItem("id", "hello")
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-
-
-class Authority:
-    """A certificate authority in a folder."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.cert, self._key, self._folder = folder / f"{name}.crt", folder / f"{name}.key", folder
-        subject = ["-subj", f"/CN={name}", "-keyout", str(self._key), "-out", str(self.cert)]
-        _run("req", "-x509", *NEW_KEY, *subject)
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """(certificate, key) for localhost."""
-        cert, key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
-        request = self._folder / f"{name}.csr"
-        extension = self._folder / "extension.cnf"
-        extension.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        _run("req", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
-        issuer = ["-CA", str(self.cert), "-CAkey", str(self._key), "-CAcreateserial"]
-        _run(
-            *("x509", "-req", "-in", str(request), *issuer, "-days", "1"),
-            *("-extfile", str(extension), "-out", str(cert)),
-        )
-        return cert, key
-
-
-NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-
-
-def _run(*arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
 
 async def call(settings: ChannelSettings) -> None:

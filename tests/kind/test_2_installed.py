@@ -1,0 +1,131 @@
+"""The release at rest: what `helm install --wait` left."""
+
+import json
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from selfalign.errors import EngineUnavailable, SelfAlignError
+from selfalign.rpc.clients import PrincipleEngineClient
+from selfalign.rpc.probe import probe
+from support.cluster import Cluster, CommandFailed, condition, run, wait_for
+from support.kind_release import ROOT, Release, tell
+
+SERVICES = ("prompt-synthesizer", "principle-engine", "refiner")
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+IMAGES = (
+    f"selfalign/services:{VERSION}",
+    f"selfalign/model-server:{VERSION}-trial",
+    f"selfalign/training:{VERSION}-trial",
+)
+
+
+@pytest.fixture(scope="module")
+def images() -> dict[str, Any]:
+    return {name: json.loads(run("docker", "image", "inspect", name))[0] for name in IMAGES}
+
+
+def test_images_are_small_named_and_without_root(images: dict[str, Any]) -> None:
+    for name, image in images.items():
+        assert image["Config"]["User"] == "65532:65532"
+        labels = image["Config"]["Labels"]
+        assert labels["org.opencontainers.image.version"] == VERSION
+        assert labels["org.opencontainers.image.title"].startswith("selfalign ")
+        environment = [entry.split("=")[0] for entry in image["Config"]["Env"]]
+        assert not {"PIP_INDEX_URL", "UV_DEFAULT_INDEX", "SSL_CERT_FILE"} & set(environment)
+        tell(f"image {name}: {image['Size'] / 1e6:.0f} MB")
+
+
+def test_model_server_and_training_share_the_torch_layer(images: dict[str, Any]) -> None:
+    _, server, training = (image["RootFS"]["Layers"] for image in images.values())
+    shared = [one for one, other in zip(server, training, strict=False) if one == other]
+    history = run("docker", "history", "--format", "{{.Size}} {{.CreatedBy}}", IMAGES[1])
+    torch = next(line for line in history.splitlines() if "GB" in line)
+    assert len(shared) >= 2, "base and torch"
+    tell(f"model-server and training share {len(shared)} layers; torch: {torch.split()[0]}")
+
+
+def test_no_compiler_and_no_cache_is_left(release: Release) -> None:
+    for target in ("deployment/selfalign-refiner", "deployment/selfalign-engine-base"):
+        shell = ["exec", target, "--", "sh", "-c"]
+        script = (
+            "for t in gcc cc g++ make nvcc pip uv; do command -v $t; done; "
+            "ls -d /root/.cache /var/cache/apt/archives/*.deb /opt/uv 2>/dev/null; id -u"
+        )
+        assert release.cluster.kubectl(*shell, script).split() == ["65532"]
+        with pytest.raises(CommandFailed, match="Read-only file system"):
+            release.cluster.kubectl(*shell, "touch /opt/x")
+
+
+def test_helm_test_passes(release: Release) -> None:
+    said = release.cluster.helm("test", "selfalign", "--timeout", "3m")
+    assert "Succeeded" in said and "Failed" not in said
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_each_service_answers_outside_with_tls_and_token(release: Release, name: str) -> None:
+    with release.cluster.forward(f"service/selfalign-{name}", 50051) as port:
+        assert await probe(release.channel(port), "liveness") == ""
+
+
+async def test_a_call_with_and_without_the_token(release: Release) -> None:
+    with release.cluster.forward("service/selfalign-principle-engine", 50051) as port:
+        async with PrincipleEngineClient(release.channel(port)) as client:
+            constitution = await client.get_constitution(10.0)
+            assert len(constitution.principles) == 16
+        async with PrincipleEngineClient(release.channel(port, token=False)) as client:
+            with pytest.raises(SelfAlignError, match="token"):
+                await client.get_constitution(10.0)
+        plain = release.channel(port).model_copy(update={"tls_ca": None, "token_file": None})
+        async with PrincipleEngineClient(plain) as client:
+            with pytest.raises(EngineUnavailable):
+                await client.get_constitution(10.0)
+
+
+def test_engraved_waits_at_no_replicas(release: Release) -> None:
+    assert release.cluster.get("deployment", "selfalign-engine-engraved")["spec"]["replicas"] == 0
+
+
+def test_memory_at_rest(release: Release) -> None:
+    used = memory_of_pods(release.cluster)
+    assert used
+    for pod, megabytes in sorted(used.items()):
+        tell(f"at rest: {pod}: {megabytes:.0f} MB")
+        limit = 300 if "engine" not in pod else 1500
+        assert megabytes < limit, f"{pod} uses {megabytes:.0f} MB while nothing is done"
+
+
+def test_a_run_into_a_bucket_that_is_not_there_ends_soon(release: Release) -> None:
+    """Another store than the release's, by the runner's own option."""
+    cluster = release.cluster
+    job = yaml.safe_load((release.jobs / "pipeline-job.yaml").read_text())
+    job["metadata"]["name"] = "selfalign-wrong-bucket"
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    container["command"] += ["--set", "store=s3://no-such-bucket/runs"]
+    job["spec"]["backoffLimit"] = 0
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(job))
+    wait_for(
+        "the Job failed",
+        lambda: condition(cluster.get("job", job["metadata"]["name"]), "Failed"),
+        120,
+    )
+    told = cluster.kubectl("logs", "job/selfalign-wrong-bucket").splitlines()[-1]
+    cluster.kubectl("delete", "job", "selfalign-wrong-bucket")
+    assert "no-such-bucket" in told
+    tell(f"wrong bucket: {told}")
+
+
+def memory_of_pods(cluster: Cluster) -> dict[str, float]:
+    """Working set of each pod in MB, as the nodes' kubelets tell it."""
+    used = {}
+    nodes = run("kubectl", "get", "nodes", "-o", "name").split()
+    for node in nodes:
+        path = f"/api/v1/nodes/{node.removeprefix('node/')}/proxy/stats/summary"
+        for pod in json.loads(run("kubectl", "get", "--raw", path))["pods"]:
+            if pod["podRef"]["namespace"] == cluster.namespace and "workingSetBytes" in pod.get(
+                "memory", {}
+            ):
+                used[pod["podRef"]["name"]] = pod["memory"]["workingSetBytes"] / 1e6
+    return used

@@ -1,0 +1,174 @@
+"""A whole run, with an upgrade of the release in the middle of it."""
+
+import json
+import os
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.cluster import wait_for
+from support.kind_release import CHART, ROOT, VALUES, Release, tell
+from support.kind_run import PipelineRun, start
+
+DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
+# Panels on other engines than the one that this cluster runs, by a metric in their expression.
+NOT_HERE = ("tgi_batch", "vllm:", "DCGM_")
+
+
+@pytest.fixture(scope="module")
+def prometheus(release: Release) -> Iterator[str]:
+    """Address of a Prometheus that scrapes the release's pods."""
+    text = (ROOT / "tests" / "kind" / "prometheus.yaml").read_text()
+    image = os.environ["PROMETHEUS_IMAGE"]
+    release.cluster.kubectl("apply", "-f", "-", stdin=text.replace("PROMETHEUS_IMAGE", image))
+    release.cluster.kubectl("rollout", "status", "deployment/prometheus", "--timeout=120s")
+    with release.cluster.forward("deployment/prometheus", 9090) as port:
+        yield f"http://127.0.0.1:{port}"
+    release.cluster.kubectl("delete", "-f", "-", stdin=text.replace("PROMETHEUS_IMAGE", image))
+
+
+@pytest.fixture(scope="module")
+def clean(release: Release, prometheus: str) -> PipelineRun:
+    """The finished run. While it aligns, the release is upgraded to the current chart."""
+    run = start(release, "clean")
+    run.stage_pod("align")
+    upgraded = release.cluster.helm("upgrade", "selfalign", str(CHART), *VALUES, "--timeout", "5m")
+    assert "has been upgraded" in upgraded
+    tell(f"run clean: {run.elapsed()}: helm upgrade to the current chart")
+    run.wait()
+    return run
+
+
+def test_seven_stages_and_a_ledger_that_adds_up(clean: PipelineRun) -> None:
+    clean.tell_funnel()
+    clean.verify()
+
+
+def test_two_workers_and_two_training_pods_did_it(clean: PipelineRun) -> None:
+    events = [
+        json.loads(line)
+        for line in clean.release.cluster.kubectl("logs", "job/selfalign-pipeline").splitlines()
+        if line.startswith("{")
+    ]
+    started = [event["stage"] for event in events if event["event"] == "stage_started"]
+    assert started == ["topics", "prompts", "align", "engrave", "refine", "distill", "evaluate"]
+    workers = {
+        event["worker"] for event in events if event.get("stage") == "align" and "worker" in event
+    }
+    assert workers == {0, 1}
+    trained = json.loads(clean.release.selfalign("status", "--run", "clean", "--json"))["engrave"]
+    assert trained["details"]["ranks"] == 2
+
+
+def test_the_status_from_inside_is_the_same(clean: PipelineRun) -> None:
+    inside = clean.release.cluster.kubectl(
+        *(
+            "exec",
+            "deployment/selfalign-refiner",
+            "--",
+            "selfalign",
+            "status",
+            "--run=clean",
+            "--json",
+        )
+    )
+    assert json.loads(inside) == json.loads(
+        clean.release.selfalign("status", "--run", "clean", "--json")
+    )
+
+
+def test_the_upgrade_left_the_run_alone_and_is_in_force(clean: PipelineRun) -> None:
+    history = json.loads(clean.release.cluster.helm("history", "selfalign", "-o", "json"))
+    assert [entry["status"] for entry in history] == ["superseded", "deployed"]
+    pods = clean.release.cluster.find("pods", "app.kubernetes.io/component=runner")
+    assert [pod["status"]["phase"] for pod in pods] == ["Succeeded"], "one runner, never restarted"
+
+
+def test_ended_stages_leave_no_pods_of_theirs_running(clean: PipelineRun) -> None:
+    cluster = clean.release.cluster
+    assert cluster.pods("worker") == []
+    assert cluster.pods("training") == []
+    base = cluster.get("deployment", "selfalign-engine-base")["spec"]["replicas"]
+    engraved = cluster.get("deployment", "selfalign-engine-engraved")["spec"]["replicas"]
+    assert (base, engraved) == (1, 0)
+
+
+def test_the_report_is_in_the_bucket(clean: PipelineRun, tmp_path: Path) -> None:
+    from selfalign.storage.open import open_store
+
+    with clean.release.store() as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        store = open_store("s3://selfalign/runs")
+        report = ROOT / "build" / "kind" / "report.html"
+        store.download("clean/evaluate/report.html", report)
+        keys = {info.key for info in store.list("clean/distill")}
+    assert b"<svg" in report.read_bytes()
+    assert any(key.endswith("merged/config.json") for key in keys)
+    tell(f"report: {report.relative_to(ROOT)}, {report.stat().st_size / 1e3:.0f} kB")
+
+
+def query(prometheus: str, expression: str) -> list[dict[str, Any]]:
+    address = f"{prometheus}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+    return found
+
+
+def panels(path: Path) -> list[tuple[str, str]]:
+    """(panel, expression) of a dashboard, rows opened."""
+    found = []
+    waiting = list(json.loads(path.read_text())["panels"])
+    while waiting:
+        panel = waiting.pop(0)
+        waiting[:0] = panel.get("panels", [])
+        found += [(panel["title"], target["expr"]) for target in panel.get("targets", [])]
+    return found
+
+
+def plain(expression: str) -> str:
+    """Grafana's variables as the values that select everything."""
+    for name, value in (
+        ("$__rate_interval", "1m"),
+        ("$__interval", "1m"),
+        ("$__range", "30m"),
+        ("$namespace", ".*"),
+        ("$run", ".*"),
+        ("$job", ".*"),
+        ("$pod", ".*"),
+        ("$stage", ".*"),
+    ):
+        expression = expression.replace(name, value)
+    return expression
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_panel_returns_data_of_the_run(
+    path: Path, clean: PipelineRun, prometheus: str
+) -> None:
+    """Looked at over the whole run: what a panel showed at its best moment."""
+    empty = []
+    for title, expression in panels(path):
+        if any(sign in expression for sign in NOT_HERE):
+            tell(f"{path.stem}: {title}: not on this engine")
+            continue
+        found = query(prometheus, f"last_over_time(({plain(expression)})[40m:5s])")
+        if found:
+            tell(f"{path.stem}: {title}: {found[0]['value'][1]} ({len(found)} series)")
+        else:
+            empty.append(f"{title}: {expression}")
+    assert not empty, "\n".join(empty)
+
+
+def test_rollback_and_forward(clean: PipelineRun) -> None:
+    cluster = clean.release.cluster
+    cluster.helm("rollback", "selfalign", "1", "--wait", "--timeout", "5m")
+    deployed = yaml.safe_load(cluster.helm("list", "-o", "yaml"))
+    assert deployed[0]["chart"] == "selfalign-0.0.9"
+    wait_for("the engine is ready", lambda: cluster.pods("engine-base"), 120)
+    clean.verify()

@@ -1,0 +1,94 @@
+"""A run in the cluster, followed by its Jobs and its runner's events."""
+
+import json
+import time
+from dataclasses import dataclass
+
+from selfalign.storage.stages import STAGES
+from support.cluster import Object, condition, wait_for
+from support.kind_release import Release, tell
+
+RUN_SECONDS = 1200
+STAGE_SECONDS = 600
+JOB = "selfalign-pipeline"
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """A run that `kubectl create -f pipeline-job.yaml` started."""
+
+    release: Release
+    name: str
+    began: float
+
+    def elapsed(self) -> str:
+        return f"{time.monotonic() - self.began:4.0f} s"
+
+    def stage_pod(self, stage: str, index: int | None = None) -> Object:
+        """A pod of the stage's Job as soon as its work runs."""
+        selector = f"selfalign.dev/run={self.name},selfalign.dev/stage={stage}"
+
+        def find() -> Object | None:
+            self.check_job()
+            for pod in self.release.cluster.find("pods", selector):
+                number = pod["metadata"]["annotations"].get(
+                    "batch.kubernetes.io/job-completion-index"
+                )
+                running = pod["status"]["phase"] == "Running"
+                if running and (index is None or number == str(index)):
+                    return pod
+            return None
+
+        return wait_for(f"a pod of stage {stage} runs", find, STAGE_SECONDS, pause=0.5)
+
+    def runner_pod(self) -> Object:
+        """The pod that walks the stages."""
+        pods = wait_for(
+            "the runner runs", lambda: self.release.cluster.pods("runner", self.name), 120
+        )
+        return pods[0]
+
+    def check_job(self) -> None:
+        """Fails at once when the run has."""
+        job = self.release.cluster.get("job", JOB)
+        assert not condition(job, "Failed"), self.last_words()
+
+    def last_words(self) -> str:
+        return self.release.cluster.kubectl("logs", f"job/{JOB}", "--tail=15")
+
+    def wait(self) -> None:
+        """Until the Job is complete."""
+
+        def complete() -> bool:
+            self.check_job()
+            return condition(self.release.cluster.get("job", JOB), "Complete")
+
+        wait_for(f"run {self.name} is complete", complete, RUN_SECONDS, pause=2)
+        tell(f"run {self.name}: complete after {self.elapsed()}")
+
+    def kill(self, pod: Object, what: str) -> None:
+        """Without a grace period: the process gets SIGKILL."""
+        name = pod["metadata"]["name"]
+        self.release.cluster.kubectl(
+            "delete", "pod", name, "--grace-period=0", "--force", "--wait=false"
+        )
+        tell(f"run {self.name}: {self.elapsed()}: killed {what} ({name})")
+
+    def tell_funnel(self) -> None:
+        manifests = json.loads(self.release.selfalign("status", "--run", self.name, "--json"))
+        assert all(manifests[stage] for stage in STAGES)
+        shown = self.release.selfalign("status", "--run", self.name)
+        tell("\n".join(line.rstrip() for line in shown.splitlines()))
+
+    def verify(self) -> None:
+        said = self.release.selfalign("verify", "--run", self.name)
+        assert f"run {self.name}: verified" in said
+        tell(said)
+
+
+def start(release: Release, name: str) -> PipelineRun:
+    """Creates the Job; a finished one from before is taken away first."""
+    release.cluster.kubectl("delete", "job", JOB, "--ignore-not-found", "--cascade=foreground")
+    manifest = release.jobs / "pipeline-job.yaml"
+    release.cluster.kubectl("create", "-f", str(manifest))
+    return PipelineRun(release, name, time.monotonic())
