@@ -64,9 +64,14 @@ def method_settings(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=OPERATIONAL)
 
 
-def dump_config(config: RunConfig) -> str:
-    """The resolved configuration as YAML that parses to the same values."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+def dump_config(config: RunConfig, *, executor: bool = True) -> str:
+    """The resolved configuration as YAML that parses to the same values.
+
+    Without `executor`, that section is left out: a worker does not need it, and its image may know
+    other settings of it than the runner's.
+    """
+    values = config.model_dump(mode="json", exclude=None if executor else {"executor"})
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def create_or_resume(store: Store, config: RunConfig) -> tuple[Run, dict[str, Any]]:

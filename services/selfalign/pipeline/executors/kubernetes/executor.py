@@ -98,7 +98,7 @@ class KubernetesExecutor:
             attempt=first.attempt,
             count=len(assignments),
             digest=digest(work),
-            files={"run.yaml": dump_config(self._run.config)},
+            files={"run.yaml": dump_config(self._run.config, executor=False)},
             values={"ATTEMPT": first.attempt, "TARGET": target},
             sinks=lambda index: lambda event: sink({**event, "worker": index}),
         )
