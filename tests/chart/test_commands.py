@@ -165,6 +165,20 @@ def test_tls_and_tokens_on_both_sides() -> None:
     )
 
 
+def test_external_engines() -> None:
+    external = {"baseUrl": "http://a:8000", "engravedUrl": "http://b:8000", "model": "llama"}
+    documents = render({"inference": {"engine": "external", "external": external}})
+    names = {d["metadata"]["name"] for d in documents}
+    assert not names & {"selfalign-engine-base", "selfalign-engine-engraved"}
+    text = find(documents, "ConfigMap", "selfalign-run")["data"]["run.yaml"]
+    config = parse_run_config(text, "run")
+    engines = config.executor.kubernetes.external_engines
+    assert engines == {"base": "http://a:8000", "engraved": "http://b:8000"}
+    assert (config.engine.kind, config.engine.model) == ("openai", "llama")
+    refiner = command_line(spec(documents, "Deployment", "selfalign-refiner")["containers"][0])
+    assert "--engine-url=http://b:8000" in refiner
+
+
 def test_no_disruption_budget_for_one_replica() -> None:
     budgets = [d for d in render({"services": {"replicas": 1}}) if "Budget" in d["kind"]]
     assert budgets == []

@@ -60,6 +60,10 @@ def test_schema_readme_and_manifests_are_current() -> None:
         ({"inference": {"maxInputTokens": 2048}}, "2048 is not below inference.maxTotalTokens"),
         ({"inference": {"base": {"replicas": 2}}}, "cannot share a volume of access mode"),
         ({"inference": {"engine": "external"}}, "inference.external.baseUrl: empty"),
+        (
+            {"inference": {"engine": "external", "external": {"baseUrl": "http://a"}}},
+            "inference.external.model: empty",
+        ),
         ({"tls": {"enabled": True}}, "tls.secretName: empty; name a Secret with tls.crt"),
         ({"training": {"gpus": 0}}, "training.gpus: 0 and training.processes: 0"),
     ],
@@ -79,6 +83,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
             "engine": "external",
             "external": {
                 "baseUrl": "http://a",
+                "model": "m",
                 "engravedUrl": "http://b",
                 "tokenSecret": {"name": "t"},
             },

@@ -32,6 +32,13 @@ executor:
     namespace: {{ .Release.Namespace }}
     keep_engines: {{ $v.runner.keepEngines }}
     training_nodes: {{ $v.training.nodes }}
+    {{- if eq $v.inference.engine "external" }}
+    external_engines:
+      base: {{ $v.inference.external.baseUrl }}
+      {{- with $v.inference.external.engravedUrl }}
+      engraved: {{ . }}
+      {{- end }}
+    {{- end }}
     {{- if $v.tls.enabled }}
     tls_ca: /etc/selfalign-tls/ca.crt
     {{- if $v.tls.mutual }}
