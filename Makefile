@@ -56,10 +56,12 @@ chart-docs: setup helm ## Regenerates the chart's schema and README, k8s/, and t
 lock: setup ## Resolves all extras into requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --no-header --no-annotate --generate-hashes pyproject.toml -o requirements.lock
 
-bench: setup model ## dedup, engine and relay benchmarks, a table each
+bench: setup model ## dedup, engine, relay and (after `make demo`) training, a table each
 	$(BIN)/python benchmarks/dedup.py
 	$(BIN)/python benchmarks/engine.py --model $(MODEL)
 	$(BIN)/python benchmarks/relay.py
+	@test -f runs/demo/align/manifest.json || echo "training: skipped, run \`make demo\` first"
+	@test ! -f runs/demo/align/manifest.json || $(BIN)/python benchmarks/training.py
 
 ##@ Kubernetes
 .PHONY: images kind-up kind-images kind-test kind-down
