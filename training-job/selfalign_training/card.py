@@ -74,7 +74,7 @@ def card_facts(
     return {
         "config_digest": config_digest(config),
         "base_model_digest": model_digest(base),
-        "method": getattr(config, "method", "lora"),
+        "method": config.method,
         "versions": versions(),
         "resumed_at": [r["resumed_at"] for r in records if r.get("resumed_at") is not None],
         "tokens_trained": sum(record.get("tokens", 0) for record in records),

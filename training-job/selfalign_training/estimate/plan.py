@@ -82,7 +82,7 @@ class Plan:
 
 def make_plan(config: TrainingConfig, shape: ModelShape, gpus: int) -> Plan:
     """Raises ConfigError where a LoRA target is no projection of a LLaMA-like layer."""
-    method: Method = getattr(config, "method", "lora")
+    method: Method = config.method
     unknown = sorted(set(config.lora.targets) - set(shape.linears()))
     if unknown and method != "full":
         raise ConfigError(
