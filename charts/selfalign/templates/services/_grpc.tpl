@@ -30,14 +30,16 @@
 startupProbe:
   grpc: {port: 50052, service: liveness}
   periodSeconds: 2
+  timeoutSeconds: 5
   failureThreshold: 90
 readinessProbe:
   grpc: {port: 50052, service: liveness}
   periodSeconds: 5
+  timeoutSeconds: 5
 livenessProbe:
   grpc: {port: 50052, service: liveness}
   periodSeconds: 10
-  timeoutSeconds: 5
+  timeoutSeconds: 10
   failureThreshold: 6
 {{- end -}}
 
