@@ -1,7 +1,6 @@
 """The release at rest: what `helm install --wait` left."""
 
 import json
-import tomllib
 from typing import Any
 
 import pytest
@@ -11,12 +10,11 @@ from selfalign.errors import EngineUnavailable, SelfAlignError
 from selfalign.rpc.clients import PrincipleEngineClient
 from selfalign.rpc.probe import probe
 from support.cluster import Cluster, CommandFailed, condition, run, wait_for
-from support.kind_release import ROOT, Release, tell
+from support.kind_release import SERVICES, VERSION, Release, tell
 
-SERVICES = ("prompt-synthesizer", "principle-engine", "refiner")
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+NAMES = ("prompt-synthesizer", "principle-engine", "refiner")
 IMAGES = (
-    f"selfalign/services:{VERSION}",
+    SERVICES,
     f"selfalign/model-server:{VERSION}-trial",
     f"selfalign/training:{VERSION}-trial",
 )
@@ -64,7 +62,7 @@ def test_helm_test_passes(release: Release) -> None:
     assert "Succeeded" in said and "Failed" not in said
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", NAMES)
 async def test_each_service_answers_outside_with_tls_and_token(release: Release, name: str) -> None:
     with release.cluster.forward(f"service/selfalign-{name}", 50051) as port:
         assert await probe(release.channel(port), "liveness") == ""

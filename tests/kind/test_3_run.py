@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from support.cluster import wait_for
-from support.kind_release import CHART, ROOT, VALUES, Release, tell
+from support.kind_release import CHART, ROOT, SERVICES, VALUES, Release, tell
 from support.kind_run import PipelineRun, start
 from support.panels import ask_all, table
 
@@ -19,12 +19,13 @@ from support.panels import ask_all, table
 def prometheus(release: Release) -> Iterator[str]:
     """Address of a Prometheus that scrapes the release's pods."""
     text = (ROOT / "tests" / "kind" / "prometheus.yaml").read_text()
-    image = os.environ["PROMETHEUS_IMAGE"]
-    release.cluster.kubectl("apply", "-f", "-", stdin=text.replace("PROMETHEUS_IMAGE", image))
+    for name, image in (("PROMETHEUS", os.environ["PROMETHEUS_IMAGE"]), ("SERVICES", SERVICES)):
+        text = text.replace(f"{name}_IMAGE", image)
+    release.cluster.kubectl("apply", "-f", "-", stdin=text)
     release.cluster.kubectl("rollout", "status", "deployment/prometheus", "--timeout=120s")
     with release.cluster.forward("deployment/prometheus", 9090) as port:
         yield f"http://127.0.0.1:{port}"
-    release.cluster.kubectl("delete", "-f", "-", stdin=text.replace("PROMETHEUS_IMAGE", image))
+    release.cluster.kubectl("delete", "-f", "-", stdin=text)
 
 
 @pytest.fixture(scope="module")

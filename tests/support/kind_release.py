@@ -4,6 +4,7 @@ import base64
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from support.cluster import Cluster, run
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "selfalign"
 VALUES = ("-f", str(CHART / "values-kind.yaml"), "-f", str(ROOT / "tests" / "kind" / "values.yaml"))
-STORE = "s3://selfalign/runs"
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+SERVICES = f"selfalign/services:{VERSION}"
 
 FACTS: list[str] = []
 
