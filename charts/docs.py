@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from selfalign.pipeline.config import RunConfig
+
 CHART = Path(__file__).parent / "selfalign"
 QUANTITY = {"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?)?$"}
 DEFINITIONS = {
@@ -41,6 +43,35 @@ install, size, secure and upgrade it: [docs/operating.md](../../docs/operating.m
 | values file | for |
 |---|---|
 """
+
+
+def run_definitions() -> dict[str, Any]:
+    """Schemas of the run file's sections, as the program itself checks them.
+
+    Nothing is required, since profile and chart fill in what is left out.
+    """
+    whole = RunConfig.model_json_schema()
+    return {**_trimmed_all(whole.pop("$defs")), "run": _trimmed(whole)}
+
+
+def _trimmed(schema: Any) -> Any:  # noqa: ANN401
+    if isinstance(schema, list):
+        return [_trimmed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {
+        key: value
+        for key, value in schema.items()
+        if key not in ("title", "default", "required", "description")
+    }
+    return {
+        key: _trimmed_all(value) if key == "properties" else _trimmed(value)
+        for key, value in kept.items()
+    }
+
+
+def _trimmed_all(schemas: dict[str, Any]) -> dict[str, Any]:
+    return {name: _trimmed(schema) for name, schema in schemas.items()}
 
 
 @dataclass(slots=True)
@@ -122,7 +153,7 @@ def whole_schema(values: list[Value]) -> dict[str, Any]:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the selfalign chart",
         **top,
-        "$defs": DEFINITIONS,
+        "$defs": DEFINITIONS | run_definitions(),
     }
 
 
