@@ -75,7 +75,7 @@ kind-images: kind-up model ## What a trial needs, built and loaded into the clus
 	tests/kind/cluster/images.sh --trial
 	tests/kind/cluster/load.sh
 
-kind-test: setup model kind-images ## The chart on a real cluster, from helm install to helm uninstall (KEEP=1 keeps the cluster)
+kind-test: setup model helm kind-images ## The chart on a real cluster, from helm install to helm uninstall (KEEP=1 keeps the cluster)
 	tests/kind/cluster/test.sh
 
 kind-down: ## Deletes the cluster, and stops what the closed recipe started
