@@ -5,6 +5,7 @@ SelfAlignError                  UNKNOWN             70
 ├── DataError                   INVALID_ARGUMENT    65   an input file or row is wrong
 ├── PromptTooLong               INVALID_ARGUMENT    65   does not fit the context of the engine
 ├── ModelError                  FAILED_PRECONDITION 66   a model is missing or unreadable
+├── RendezvousFailed            UNAVAILABLE         68   the nodes of a training job did not meet
 ├── PortInUse                   UNAVAILABLE         71
 ├── StoreError                  UNAVAILABLE         74   the object store failed
 │   ├── StoreNotWritable        PERMISSION_DENIED   73
@@ -61,6 +62,13 @@ class ModelError(SelfAlignError):
 
     grpc_status = "FAILED_PRECONDITION"
     exit_code = 66
+
+
+class RendezvousFailed(SelfAlignError):
+    """The nodes of a training job did not find each other in time; trying again may help."""
+
+    grpc_status = "UNAVAILABLE"
+    exit_code = 68
 
 
 class PortInUse(SelfAlignError):

@@ -1,10 +1,4 @@
-"""Entry points of the training job.
-
-torchrun ... -m selfalign_training CONFIG.yaml                   a rank of a job
-python -m selfalign_training launch [TORCHRUN OPTIONS] CONFIG    torchrun, keeping our exit codes
-python -m selfalign_training check CONFIG.yaml [RANKS]           checks a file, loads nothing
-python -m selfalign_training estimate -c CONFIG [OPTIONS]        memory, steps, hours; loads nothing
-"""
+"""Entry point: `python -m selfalign_training --help`."""
 
 import os
 import socket
@@ -15,35 +9,42 @@ from typing import NoReturn
 
 from selfalign.errors import ConfigError, SelfAlignError
 from selfalign_training.batches import plan_batches
-from selfalign_training.launch import UNEXPECTED, launch
+from selfalign_training.exit_codes import DONE, TERMINATED, UNEXPECTED, USAGE
+from selfalign_training.launch import launch
 from selfalign_training.load import load_config
 from selfalign_training.ranks import die_with_launcher, prepare_environment
+from selfalign_training.usage import COMMANDS, HELP
 
-TERMINATED = 143
-USAGE = 2
+LAUNCHERS = ("launch", "node")
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the command; returns the exit code.
-
-    0 done · 2 usage · 64 configuration · 65 data · 66 model · 70 other · 71 port in use ·
-    73, 74 store · 143 ended by SIGTERM after a checkpoint: start again.
-    """
+    """Runs the command; returns the exit code, see exit_codes."""
     try:
         match arguments:
+            case ["-h" | "--help" | "help"]:
+                print(HELP)
+                return DONE
+            case [command, "-h" | "--help"] if command in COMMANDS:
+                print(COMMANDS[command])
+                return DONE
             case ["check", config]:
                 return check(Path(config), None)
             case ["check", config, ranks]:
                 return check(Path(config), ranks)
             case ["launch", *options] if options:
                 return launch(options)
+            case ["node", config]:
+                from selfalign_training.node import node
+
+                return node(Path(config))
             case ["estimate", *options]:
                 from selfalign_training.estimate.command import estimate
 
                 return estimate(options)
-            case [config] if config not in ("check", "launch") and not config.startswith("-"):
+            case [config] if config not in COMMANDS and not config.startswith("-"):
                 return run(Path(config))
-        print(__doc__, file=sys.stderr)
+        print(COMMANDS.get(arguments[0] if arguments else "", HELP), file=sys.stderr)
     except SelfAlignError as error:
         print(f"{place()}{error}", file=sys.stderr, flush=True)
         return error.exit_code
@@ -74,7 +75,7 @@ def run(path: Path) -> int:
     config = load_config(path)
     from selfalign_training.train import Outcome, run_job
 
-    return TERMINATED if run_job(config) is Outcome.TERMINATED else 0
+    return TERMINATED if run_job(config) is Outcome.TERMINATED else DONE
 
 
 def stand_alone() -> None:
@@ -112,6 +113,6 @@ def leave(code: int) -> NoReturn:
 
 if __name__ == "__main__":
     exit_code = main(sys.argv[1:])
-    if "torch" in sys.modules and sys.argv[1] != "launch":
+    if "torch" in sys.modules and sys.argv[1] not in LAUNCHERS:
         leave(exit_code)
     sys.exit(exit_code)

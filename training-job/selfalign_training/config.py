@@ -129,8 +129,8 @@ class TrainingConfig(Section):
     """Prometheus on rank 0; 0 picks a free port."""
     report_to: tuple[Reporter, ...] = ()
     """TensorBoard or Weights & Biases besides; their own environment variables configure them."""
-    process_group_timeout_s: int = Field(default=1800, ge=10)
-    """How long ranks wait for one that has died or hangs."""
+    process_group_timeout_s: int = Field(default=600, ge=10)
+    """How long ranks wait for one that hangs, or whose machine has vanished, before they fail."""
     fingerprint: dict[str, Any] = {}
     """Passed through into the output's manifest."""
     work_dir: Path = Path("training-work")

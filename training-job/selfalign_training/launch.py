@@ -5,42 +5,41 @@ wrong configuration (do not retry) from a fault (retry).
 """
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
+from selfalign_training.exit_codes import DONE, SIGNALLED, telling_code
 from selfalign_training.ranks import cores, prepare_environment
 
 MODULE = "selfalign_training"
-SIGNALLED = 128
-UNEXPECTED = 70
 
 
 def launch(options: list[str]) -> int:
     """Runs `torchrun OPTIONS... -m selfalign_training CONFIG`, CONFIG being the last option."""
     *flags, config = options
     prepare_environment()
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // _ranks_here(flags))))
+    share_cores(_ranks_here(flags))
+    return run_torchrun(flags, Path(config))
 
+
+def run_torchrun(flags: Sequence[str], config: Path) -> int:
+    """Runs this node's ranks to their end; returns the exit code, see exit_codes."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
     try:
-        torchrun([*flags, "-m", MODULE, config])
+        torchrun([*flags, "-m", MODULE, str(config)])
     except ChildFailedError as error:
-        return telling_code([failure.exitcode for failure in error.failures.values()])
+        return telling_code(failure.exitcode for failure in error.failures.values())
     except SignalException as stop:
         return SIGNALLED + int(stop.sigval)
-    return 0
+    return DONE
 
 
-def telling_code(codes: list[int]) -> int:
-    """The exit code that says most of why a job failed; a negative one is a signal.
-
-    When a rank is killed the others fail of the lost connection in the same moment: what they say
-    of it counts less than a rank that knows its fault, and than the signal.
-    """
-    known = [code for code in codes if code > 0 and code != UNEXPECTED]
-    signals = [SIGNALLED - code for code in codes if code < 0]
-    return [*known, *signals, UNEXPECTED][0]
+def share_cores(ranks: int) -> None:
+    """Divides the CPU cores among this node's ranks, unless OMP_NUM_THREADS is set."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // ranks)))
 
 
 def _ranks_here(flags: list[str]) -> int:

@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from selfalign.errors import ConfigError, ModelError
 from selfalign_training.config import Dtype, TrainingConfig
+from selfalign_training.ranks import peer_lost
 
 DTYPES: dict[Dtype, torch.dtype] = {
     "bf16": torch.bfloat16,
@@ -53,26 +54,15 @@ def load_model(config: TrainingConfig, attention: str) -> Any:  # noqa: ANN401
 
     Raises:
         ModelError: the weights are missing or unreadable.
-        ConfigError: a LoRA target is the name of no module.
     """
     try:
         model = AutoModelForCausalLM.from_pretrained(
             config.base_model, dtype=DTYPES[config.dtype], attn_implementation=attention
         )
     except (*LOAD_ERRORS, ImportError) as error:
+        if peer_lost(error):
+            raise
         raise ModelError(f"base_model: cannot load {config.base_model}: {_brief(error)}") from error
-    names = [name for name, _ in model.named_modules()]
-    for target in config.lora.targets:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
-            linear = {
-                name.rsplit(".", 1)[-1]
-                for name, module in model.named_modules()
-                if isinstance(module, torch.nn.Linear)
-            }
-            raise ConfigError(
-                f"lora.targets: {target!r} matches no module of {config.base_model}; expected "
-                f"some of {', '.join(sorted(linear))}"
-            )
     return model
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from selfalign.errors import ConfigError
 
 PR_SET_PDEATHSIG = 1
+GRACE_S = 600
+"""How long ranks have between SIGTERM and SIGKILL, unless the environment says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,24 @@ def prepare_environment() -> None:
         "TRANSFORMERS_VERBOSITY": "error",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        # A collective that a dead peer keeps from ending ends the process, not only the wait.
         "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
-        # After SIGTERM torchrun kills ranks within 30 s; a checkpoint may take longer to upload.
-        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "300",
+        "TORCH_NCCL_HEARTBEAT_TIMEOUT_SEC": "300",
+        # torchrun's own 30 s after SIGTERM are too short for a step, a checkpoint and its upload.
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(GRACE_S),
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def peer_lost(error: BaseException) -> bool:
+    """Whether an error only says that another rank has gone, or did not answer in time.
+
+    torch raises plain RuntimeErrors for gloo; a library that takes them for faults of its input
+    would turn a fault that a retry mends into one that it does not.
+    """
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(word in text for word in ("gloo", "nccl"))
 
 
 def die_with_launcher() -> None:

@@ -72,8 +72,10 @@ def run_job(config: TrainingConfig) -> Outcome:
 
     choose_accelerator()
     from selfalign_training.model import check_context, load_tokenizer
+    from selfalign_training.targets import check_targets
 
     check_context(config)
+    check_targets(config.base_model, config.lora.targets)
     tokenizer = load_tokenizer(config.base_model)
     dataset = load_dataset(config, sources, tokenizer, node)
     if ranks.first:

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from selfalign.errors import ConfigError, ModelError
-from selfalign_training.__main__ import main
 from selfalign_training.checkpoints.node import Node
 from selfalign_training.data.dataset import find_sources, load_dataset
 from selfalign_training.data.encode import IGNORED
@@ -189,60 +187,3 @@ def bare_loss(job: Job, base_model: Path) -> float:
         total += torch.nn.functional.cross_entropy(logits, labels, reduction="sum").item()
         count += int((labels != IGNORED).sum())
     return total / count
-
-
-@pytest.mark.parametrize(
-    ("changes", "code", "message"),
-    [
-        ({"micro_batch_size": 8}, 64, "8 / (micro_batch_size 8 x 2 ranks) = 0.5"),
-        ({"data": {"store": "STORE", "stage_prefix": "run/refine"}}, 65, "no accepted rows"),
-        ({"max_length": 16}, 65, "36 rows are longer than max_length 16"),
-        ({"max_length": 512}, 64, "max_length 512 exceeds the context"),
-        ({"dtype": "fp16"}, 64, "dtype: fp16 needs a CUDA device"),
-    ],
-)
-def test_bad_input_is_named_and_has_its_exit_code(
-    make_job: MakeJob,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    changes: dict[str, Any],
-    code: int,
-    message: str,
-) -> None:
-    job = make_job()
-    if "data" in changes:
-        changes = {"data": changes["data"] | {"store": job.values["data"]["store"]}}
-    job.values |= changes
-    monkeypatch.setenv("RANK", "0")
-    monkeypatch.setenv("WORLD_SIZE", "2" if "micro_batch_size" in changes else "1")
-    assert main([str(job.config)]) == code
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("changes", "kind", "message"),
-    [
-        (
-            {"lora": {"targets": ["q_proj", "query"]}},
-            ConfigError,
-            "lora.targets: 'query' matches no module of .* expected some of .* q_proj",
-        ),
-        ({"base_model": "WITHOUT WEIGHTS"}, ModelError, "base_model: cannot load"),
-    ],
-)
-def test_a_model_that_does_not_fit_is_named(
-    make_job: MakeJob,
-    base_model: Path,
-    tmp_path: Path,
-    changes: dict[str, Any],
-    kind: type[Exception],
-    message: str,
-) -> None:
-    from selfalign_training.model import load_model
-
-    if "base_model" in changes:
-        shutil.copyfile(base_model / "config.json", tmp_path / "config.json")
-        changes = {"base_model": str(tmp_path)}
-    config = load_config(make_job(**changes).config)
-    with pytest.raises(kind, match=message):
-        load_model(config, "sdpa")
