@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from torch.distributed import DistError, TCPStore
+from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
 
 from selfalign.errors import ConfigError, PortInUse, RendezvousFailed
 from selfalign_training.addresses import is_local, resolve, why_unreachable

@@ -14,6 +14,7 @@ from selfalign_training.load import load_config
 from support.training_job import Job, MakeJob
 
 pytestmark = [
+    pytest.mark.timeout(400),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

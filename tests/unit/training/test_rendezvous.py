@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from selfalign.errors import ConfigError, PortInUse, RendezvousFailed
 from selfalign_training.machines import Machine
@@ -31,9 +31,10 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield executor
 
 
-def machine(rank: int, port: int, nodes: int = 2, patience: int = 20, **other: Any) -> Machine:
-    values = {"address": ADDRESS, "patience_s": patience, "grace_s": 1} | other
-    return Machine(rank=rank, nodes=nodes, port=port, **values)
+def machine(
+    rank: int, port: int, nodes: int = 2, patience: int = 20, address: str = ADDRESS
+) -> Machine:
+    return Machine(rank, nodes, address, port, patience, grace_s=1)
 
 
 def test_nodes_meet_whoever_comes_first(
@@ -53,7 +54,7 @@ def test_nodes_meet_whoever_comes_first(
 def test_torchruns_own_store_is_the_same_one(port: int, pool: ThreadPoolExecutor) -> None:
     def meet(rank: int) -> Any:
         kept = gather(machine(rank, port), FACTS)
-        own = dist.TCPStore(ADDRESS, port, 2, rank == 0, multi_tenant=True)
+        own = TCPStore(ADDRESS, port, 2, rank == 0, multi_tenant=True)
         own.set(f"of {rank}", str(rank))
         return kept, own, own.get(f"of {1 - rank}")
 
