@@ -104,6 +104,7 @@ def test_a_finished_job_is_not_done_again(undisturbed: Job) -> None:
     assert told
 
 
+@pytest.mark.timeout(1200)
 def test_interruptions_cost_no_step(make_job: MakeJob, undisturbed: Job) -> None:
     """SIGTERM: checkpoint, exit 143. Kill -9 of a rank, five times: the curve stays the same.
 

@@ -9,7 +9,7 @@ from support.training_job import Job, MakeJob, epochs_of_samples, prompt_ids, se
 pytestmark = [
     pytest.mark.slow,
     # Twenty seconds a start on an idle machine, nearly all of it imports in several processes.
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1200),
 ]
 STEPS_IN_EPOCH = 5
 SETTINGS = {"dtype": "fp32", "lora": {"dropout": 0.0}, "log_samples": True}
