@@ -37,7 +37,7 @@ def template(*arguments: str, **changes: Any) -> str:
 
 @pytest.fixture
 def release(cluster: Cluster) -> str:
-    """The ConfigMaps of a release."""
+    """The ConfigMaps of a release, and a base engine that waits at 0."""
     name = f"r{uuid.uuid4().hex[:6]}"
     nproc = [{"name": "NPROC_PER_NODE", "value": "1"}]
     training = template("/etc/config/training.yaml", env=nproc)
@@ -49,6 +49,20 @@ def release(cluster: Cluster) -> str:
     for suffix, data in (("jobs", texts), ("run", {"run.yaml": run})):
         body = {"metadata": {"name": f"{name}-{suffix}"}, "data": data}
         assert cluster.create("configmaps", body) is not None
+    labels = {"app": name}
+    pod = pod_spec("true") | {"restartPolicy": "Always"}
+    engine = {
+        "metadata": {
+            "name": f"{name}-engine-base",
+            "annotations": {"selfalign.dev/weights": "owner/base"},
+        },
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    assert cluster.create("deployments", engine) is not None
     return name
 
 
@@ -57,10 +71,12 @@ MakeExecutor = Callable[..., tuple[Run, KubernetesExecutor]]
 
 @pytest.fixture
 def make_executor(cluster: Cluster, release: str, tmp_path: Path) -> MakeExecutor:
-    def make(text: str = "") -> tuple[Run, KubernetesExecutor]:
+    def make(
+        text: str = "model: {base: owner/base}\n", release: str = release
+    ) -> tuple[Run, KubernetesExecutor]:
+        model = "" if "model:" in text else "model: {base: owner/base}\n"
         config = parse_run_config(
-            f"name: demo-{uuid.uuid4().hex[:4]}\nstore: {tmp_path}\nprofile: small\n"
-            f"model: {{base: owner/base}}\n{text}"
+            f"name: demo-{uuid.uuid4().hex[:4]}\nstore: {tmp_path}\nprofile: small\n{model}{text}"
             "executor: {kind: kubernetes, "
             f"kubernetes: {{release: {release}, training_nodes: 2}}}}",
             "test",
@@ -118,17 +134,21 @@ def test_training_settings_are_checked_against_the_ranks_of_all_pods(
         executor.check_training(settings | batches)
 
 
-def test_what_is_not_there_is_named(make_executor: MakeExecutor, cluster: Cluster) -> None:
-    _, executor = make_executor("align: {temperature: 0.25}\n")
-    with pytest.raises(ConfigError, match=r"no Deployment 'r\w+-engine-base'"):
-        executor.serve("base", "owner/base")
-    engine = executor._run.config.engine
-    with pytest.raises(ConfigError, match=r"align\.temperature: .* there, 0\.25 asked for"):
-        executor.service("principle-engine", engine)
-    config = parse_run_config(
-        "name: demo\nstore: s\nmodel: {base: m}\n"
-        "executor: {kind: kubernetes, kubernetes: {release: no-such}}",
-        "test",
-    )
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("align: {temperature: 0.25}\n", r"align\.temperature: .* there, 0\.25 asked for"),
+        ("refine: {max_new_tokens: 9}\n", r"refine\.max_new_tokens: .* there, 9 asked for"),
+        ("model: {base: owner/other}\n", r"'owner/other', but Deployment r[\w-]+ serves 'owner/base'"),
+    ],
+)
+def test_a_release_that_does_other_work_is_refused_at_once(
+    text: str, message: str, make_executor: MakeExecutor
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_executor(text)
+
+
+def test_a_release_that_is_not_there_is_refused(make_executor: MakeExecutor, release: str) -> None:
     with pytest.raises(ConfigError, match="has no ConfigMap 'no-such-jobs'"):
-        KubernetesExecutor(Run(executor._run.store, config), lambda *said: None, cluster)
+        make_executor(release="no-such")

@@ -45,6 +45,14 @@ class Engines:
         self._tunnels: dict[Deployed, Tunnel] = {}
         self._guarded_at = time.monotonic()
 
+    def check(self, base: str) -> None:
+        """Refuses a release that has no engine, or one for another base model.
+
+        Raises:
+            ConfigError: as the message says.
+        """
+        check_base(self._rollout.read(self._name("base")), base)
+
     def serve(self, role: EngineRole, weights: str) -> str:
         """Makes the role's Deployment serve `weights`; returns its URL once it is ready.
 

@@ -44,7 +44,11 @@ class KubernetesExecutor:
     """
 
     def __init__(self, run: Run, note: Note, cluster: Cluster | None = None) -> None:
-        """Raises ConfigError where the cluster or the release cannot be found."""
+        """Looks whether the release can do the run, before any work starts.
+
+        Raises:
+            ConfigError: there is no cluster or release, or it has other settings than the run.
+        """
         executor = run.config.executor
         settings = executor.kubernetes
         self._run, self._settings, self._note = run, settings, note
@@ -56,6 +60,9 @@ class KubernetesExecutor:
         self._services = Services(
             self._cluster, settings, executor.startup_timeout_s, rollout, note
         )
+        self._services.check(run.config)
+        if self._external("base") is None:
+            self._engines.check(run.config.model.base)
         self._jobs = Jobs(self._cluster, settings, run.name, self._templates, owner, note)
 
     def check_training(self, settings: dict[str, Any]) -> None:

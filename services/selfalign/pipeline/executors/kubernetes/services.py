@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 import yaml
 
@@ -46,6 +47,14 @@ class Services:
         self._startup_timeout_s = startup_timeout_s
         self._rollout = rollout
 
+    def check(self, config: RunConfig) -> None:
+        """Refuses a release any of whose services has other settings than the run's.
+
+        Raises:
+            ConfigError: each difference is shown.
+        """
+        self._check_settings(SETTINGS, config)
+
     def target(self, name: ServiceName, config: RunConfig) -> str:
         """Waits until the service is healthy; returns its headless address.
 
@@ -54,14 +63,14 @@ class Services:
             EngineUnavailable: it was not healthy in time.
         """
         release = self._settings.release
-        self._check_settings(name, config)
+        self._check_settings((name,), config)
         self._rollout.wait(f"{release}-{name}")
         target = f"dns:///{release}-{name}-headless:{PORT}"
         if self._cluster.inside:
             self._wait_healthy(name, target)
         return target
 
-    def _check_settings(self, name: ServiceName, config: RunConfig) -> None:
+    def _check_settings(self, names: Iterable[ServiceName], config: RunConfig) -> None:
         source = f"{self._settings.release}-run"
         found = self._cluster.get("configmaps", source)
         if found is None:
@@ -70,7 +79,8 @@ class Services:
                 f"ConfigMap {source!r}; expected the full name of a release of the selfalign chart"
             )
         text = found.get("data", {}).get("run.yaml", "")
-        check_same_settings(name, config, text, f"ConfigMap {source}, run.yaml")
+        for name in names:
+            check_same_settings(name, config, text, f"ConfigMap {source}, run.yaml")
 
     def _wait_healthy(self, name: ServiceName, target: str) -> None:
         """Asks the service itself: it is not ready before it has seen its engine."""
