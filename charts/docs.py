@@ -85,6 +85,8 @@ class Value:
     keywords: dict[str, Any]
     """What `# @schema` says."""
     children: list["Value"] = field(default_factory=list)
+    inline: bool = False
+    """Whether it stands on one line, {like: this}."""
 
     @property
     def leaf(self) -> bool:
@@ -109,6 +111,7 @@ def _children(node: yaml.MappingNode, lines: list[str], parent: tuple[str, ...])
         whole = "$ref" in keywords or keywords.get("additionalProperties") is True
         if isinstance(content, yaml.MappingNode) and content.value and not whole:
             value.children = list(_children(content, lines, path))
+            value.inline = bool(content.flow_style)
         yield value
 
 
@@ -177,8 +180,17 @@ def readme(values: list[Value]) -> str:
         if not value.leaf:
             text += f"\n## `{value.path[0]}`\n"
             text += f"{value.text}\n\n" if value.text else ""
-            text += _table(list(leaves(value.children)))
+            text += _table(list(_rows(value.children)))
     return text
+
+
+def _rows(values: list[Value]) -> Iterator[Value]:
+    """What has a line of its own in values.yaml."""
+    for value in values:
+        if value.leaf or value.inline:
+            yield value
+        else:
+            yield from _rows(value.children)
 
 
 def _first_comment(path: Path) -> str:

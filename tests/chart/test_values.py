@@ -39,6 +39,13 @@ def test_schema_readme_and_manifests_are_current() -> None:
     assert script("jobs").main(["--check", "--helm", helm_binary]) == 0
 
 
+def test_every_value_is_described() -> None:
+    table = (CHART / "README.md").read_text()
+    rows = re.findall(r"^\| `([\w.]+)` \| (`.*`) \| (.*) \|$", table, re.MULTILINE)
+    assert len(rows) > 100
+    assert [key for key, _, meaning in rows if not meaning or meaning.startswith("(")] == []
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
