@@ -88,6 +88,8 @@ def _wait_for_output(machine: Machine, store: Store, config: TrainingConfig) -> 
     """Waits while the first node merges and uploads: if it fails, all nodes have to start again."""
     from selfalign_training.addresses import reachable
 
+    # torchrun's own handler is still there, and there is nothing left for it to end.
+    signal.signal(signal.SIGTERM, _terminate)
     while not _published(store, config):
         if not reachable(machine.address, machine.port):
             # It may have published and ended since the look before.

@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from selfalign.errors import StageError
+from selfalign.storage.open import open_store
 from selfalign_training import node as node_module
 from selfalign_training.__main__ import main
+from selfalign_training.load import load_config
+from selfalign_training.machines import Machine
 from selfalign_training.usage import COMMANDS
 
 TWO = {"NNODES": "2", "NODE_RANK": "1", "MASTER_ADDR": "127.0.0.2", "RENDEZVOUS_TIMEOUT_S": "1"}
@@ -109,6 +113,23 @@ def test_sigterm_ends_the_waiting_at_once(job: Path) -> None:
         process.terminate()
         assert process.wait(30) == 143
     assert time.monotonic() - began < 20
+
+
+def test_a_node_is_done_when_the_output_is(monkeypatch: pytest.MonkeyPatch, job: Path) -> None:
+    """The first node still merges and uploads; if it ends before that, all start again."""
+    config = load_config(job)
+    store = open_store(config.output.store)
+    looks = iter([False, False, True])
+    monkeypatch.setattr(node_module, "_published", lambda *_: next(looks))
+    monkeypatch.setattr(node_module, "POLL_S", 0.01)
+    with socket.socket() as first:
+        first.bind(("127.0.0.2", 0))
+        first.listen()
+        machine = Machine(1, 2, "127.0.0.2", first.getsockname()[1], patience_s=1, grace_s=1)
+        node_module._wait_for_output(machine, store, config)
+    monkeypatch.setattr(node_module, "_published", lambda *_: False)
+    with pytest.raises(StageError, match=r"node 0 ended before .*demo/engrave was complete"):
+        node_module._wait_for_output(machine, store, config)
 
 
 def test_help_teaches_each_command(capsys: pytest.CaptureFixture[str]) -> None:
