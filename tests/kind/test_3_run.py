@@ -32,7 +32,7 @@ def prometheus(release: Release) -> Iterator[str]:
 def clean(release: Release, prometheus: str) -> PipelineRun:
     """The finished run. While it aligns, the release is upgraded to the current chart."""
     run = start(release, "clean")
-    run.stage_pod("align")
+    run.stage_pod("align", 0, "rows")
     upgraded = release.cluster.helm("upgrade", "selfalign", str(CHART), *VALUES, "--timeout", "5m")
     assert "has been upgraded" in upgraded
     tell(f"run clean: {run.elapsed()}: helm upgrade to the current chart")

@@ -16,13 +16,15 @@ def killed(release: Release) -> PipelineRun:
         "upgrade", "selfalign", str(CHART), *VALUES, *named, "--wait", "--timeout", "5m"
     )
     run = start(release, "kills")
-    run.kill(run.stage_pod("prompts", index=1), "a worker in prompts")
-    run.stage_pod("align")
+    run.kill(run.stage_pod("prompts", 1, "rows"), "worker 1 in prompts")
+    run.stage_pod("align", 0, "rows")
     run.kill(release.cluster.pods("principle-engine")[0], "the principle-engine in align")
-    run.kill(run.stage_pod("engrave", index=1), "training pod 1 in engrave")
-    run.stage_pod("refine")
+    # Rank 0 speaks for all; the other is killed.
+    run.stage_pod("engrave", 0, "step")
+    run.kill(run.pod_of("engrave", 1), "training pod 1 in engrave")
+    run.stage_pod("refine", 0, "rows")
     run.kill(run.runner_pod(), "the runner in refine")
-    run.stage_pod("distill", index=0)
+    run.stage_pod("distill", 0, "step")
     run.kill(run.runner_pod(), "the runner in distill")
     run.wait()
     return run

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 Object = dict[str, Any]
 T = TypeVar("T")
+UNREACHABLE_SECONDS = 60.0
 
 
 class CommandFailed(AssertionError):
@@ -77,10 +78,18 @@ class Cluster:
 
 
 def run(*command: str, stdin: str | None = None, timeout: float = 300) -> str:
-    """Its standard output. Raises CommandFailed with all that it said."""
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, check=False, timeout=timeout
-    )
+    """Its standard output. Raises CommandFailed with all that it said.
+
+    An API server that cannot be reached on a busy machine is asked again for a minute.
+    """
+    end = time.monotonic() + UNREACHABLE_SECONDS
+    while True:
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, check=False, timeout=timeout
+        )
+        if "Unable to connect to the server" not in done.stderr or time.monotonic() > end:
+            break
+        time.sleep(2)
     if done.returncode:
         raise CommandFailed(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -24,22 +24,29 @@ class PipelineRun:
     def elapsed(self) -> str:
         return f"{time.monotonic() - self.began:4.0f} s"
 
-    def stage_pod(self, stage: str, index: int | None = None) -> Object:
-        """A pod of the stage's Job as soon as its work runs."""
+    def pod_of(self, stage: str, index: int) -> Object | None:
+        """The running pod with that index of the stage's Job."""
         selector = f"selfalign.dev/run={self.name},selfalign.dev/stage={stage}"
+        for pod in self.release.cluster.find("pods", selector):
+            annotations = pod["metadata"].get("annotations", {})
+            mine = annotations.get("batch.kubernetes.io/job-completion-index") == str(index)
+            if mine and pod["status"]["phase"] == "Running":
+                return pod
+        return None
+
+    def stage_pod(self, stage: str, index: int, event: str) -> Object:
+        """That pod as soon as it has reported such an event: in the middle of its work."""
 
         def find() -> Object | None:
             self.check_job()
-            for pod in self.release.cluster.find("pods", selector):
-                number = pod["metadata"]["annotations"].get(
-                    "batch.kubernetes.io/job-completion-index"
-                )
-                running = pod["status"]["phase"] == "Running"
-                if running and (index is None or number == str(index)):
-                    return pod
-            return None
+            pod = self.pod_of(stage, index)
+            if pod is None:
+                return None
+            log = self.release.cluster.kubectl("logs", pod["metadata"]["name"], "--tail=200")
+            return pod if f'"event": "{event}"' in log else None
 
-        return wait_for(f"a pod of stage {stage} runs", find, STAGE_SECONDS, pause=0.5)
+        what = f"pod {index} of stage {stage} has told of {event}"
+        return wait_for(what, find, STAGE_SECONDS, pause=0.5)
 
     def runner_pod(self) -> Object:
         """The pod that walks the stages."""
@@ -66,8 +73,9 @@ class PipelineRun:
         wait_for(f"run {self.name} is complete", complete, RUN_SECONDS, pause=2)
         tell(f"run {self.name}: complete after {self.elapsed()}")
 
-    def kill(self, pod: Object, what: str) -> None:
+    def kill(self, pod: Object | None, what: str) -> None:
         """Without a grace period: the process gets SIGKILL."""
+        assert pod is not None, f"{what} does not run"
         name = pod["metadata"]["name"]
         self.release.cluster.kubectl(
             "delete", "pod", name, "--grace-period=0", "--force", "--wait=false"
