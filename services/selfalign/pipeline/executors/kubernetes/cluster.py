@@ -35,6 +35,7 @@ LOG_IDLE_S = 60.0
 # An upgrade of the control plane takes a minute or two.
 PATIENCE_S = 180.0
 RETRY_EVERY_S = 2.0
+POOL_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,8 @@ def connect(namespace: str | None, context: str | None) -> Cluster:
         ) from error
     # Retries are ours, with an end that is told.
     settings.retries = False
+    # A followed log holds a connection.
+    settings.connection_pool_maxsize = POOL_SIZE
     return Cluster(client.ApiClient(settings), namespace or default, inside)
 
 
