@@ -86,6 +86,8 @@ def test_engraved_waits_for_its_weights() -> None:
     (fetch,) = engine["spec"]["template"]["spec"]["initContainers"]
     assert fetch["name"] == "weights"
     assert fetch["env"][0] == {"name": "SELFALIGN_WEIGHTS", "value": ""}
+    claims = [d["metadata"]["name"] for d in render_file() if "VolumeClaim" in d["kind"]]
+    assert claims == ["selfalign-engine-base"], "an unbound claim would keep --wait waiting"
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,21 @@ resources:
 - name: shm
   emptyDir: {medium: Memory, sizeLimit: {{ . }}}
 {{- end -}}
+
+{{/* A volume that lives as long as its pod. Usage: include "selfalign.localVolume" (dict "name" "work" "settings" .Values.training.work) */}}
+{{- define "selfalign.localVolume" -}}
+- name: {{ .name }}
+  {{- if eq .settings.volume "ephemeral" }}
+  ephemeral:
+    volumeClaimTemplate:
+      spec:
+        accessModes: [ReadWriteOnce]
+        {{- with .settings.storageClass }}
+        storageClassName: {{ . }}
+        {{- end }}
+        resources:
+          requests: {storage: {{ .settings.size }}}
+  {{- else }}
+  emptyDir: {sizeLimit: {{ .settings.size }}}
+  {{- end }}
+{{- end -}}

@@ -46,14 +46,14 @@ livenessProbe:
 {{- if eq .weights.source "claim" }}
 - name: weights
   persistentVolumeClaim: {claimName: {{ .weights.claim }}, readOnly: true}
-{{- else if ne .weights.source "folder" }}
+{{- else if eq .settings.cache.volume "persistentVolumeClaim" }}
+{{- if ne .weights.source "folder" }}
 - name: weights
-  {{- if eq .settings.cache.volume "persistentVolumeClaim" }}
   persistentVolumeClaim:
     claimName: {{ include "selfalign.fullname" .root }}-engine-{{ .role }}
-  {{- else }}
-  emptyDir: {sizeLimit: {{ .settings.cache.size }}}
-  {{- end }}
+{{- end }}
+{{- else if ne .weights.source "folder" }}
+{{ include "selfalign.localVolume" (dict "name" "weights" "settings" .settings.cache) }}
 {{- end }}
 {{- end -}}
 

@@ -82,7 +82,7 @@ spec:
           configMap:
             name: ${CONFIG_MAP}
         {{- include "selfalign.shmVolume" $training.shmSize | nindent 8 }}
-        {{- include "selfalign.job.workVolume" $training.work | nindent 8 }}
+        {{- include "selfalign.localVolume" (dict "name" "work" "settings" $training.work) | nindent 8 }}
         {{- if eq $weights.source "claim" }}
         - name: weights
           persistentVolumeClaim: {claimName: {{ $weights.claim }}, readOnly: true}
@@ -127,22 +127,4 @@ spec:
 {{- else -}}
 {{- include "selfalign.fetchWeights" (dict "root" . "url" $weights "path" "/weights/base" "mount" $mount) -}}
 {{- end -}}
-{{- end -}}
-
-{{/* Usage: include "selfalign.job.workVolume" .Values.training.work */}}
-{{- define "selfalign.job.workVolume" -}}
-- name: work
-  {{- if eq .volume "ephemeral" }}
-  ephemeral:
-    volumeClaimTemplate:
-      spec:
-        accessModes: [ReadWriteOnce]
-        {{- with .storageClass }}
-        storageClassName: {{ . }}
-        {{- end }}
-        resources:
-          requests: {storage: {{ .size }}}
-  {{- else }}
-  emptyDir: {sizeLimit: {{ .size }}}
-  {{- end }}
 {{- end -}}
