@@ -8,6 +8,8 @@ import typer
 from selfalign.cli.app import build_app
 from selfalign.model_server.__main__ import parse_settings
 from selfalign.pipeline.load import parse_run_config
+from selfalign_training.exit_codes import NOT_RETRYABLE
+from selfalign_training.machines import read_machine
 from support.helm import (
     VALUES_FILES,
     containers,
@@ -140,12 +142,18 @@ def test_training_job() -> None:
     assert work["podReplacementPolicy"] == "Failed"
     ignore, fail = work["podFailurePolicy"]["rules"]
     assert ignore["onPodConditions"][0]["type"] == "DisruptionTarget"
-    assert fail["onExitCodes"]["values"] == [64, 65, 66]
+    assert fail["onExitCodes"]["values"] == list(NOT_RETRYABLE)
     pod = work["template"]["spec"]
     environment = {variable["name"]: variable for variable in pod["containers"][0]["env"]}
     assert environment["MASTER_ADDR"]["value"] == "selfalign-demo-align-1-0.selfalign-demo-align-1"
     assert environment["NPROC_PER_NODE"]["value"] == "8"
     assert "job-completion-index" in str(environment["NODE_RANK"])
+    told = {
+        name: variable["value"] for name, variable in environment.items() if "value" in variable
+    }
+    machine = read_machine({**told, "NODE_RANK": "1"})
+    assert (machine.rank, machine.nodes, machine.port) == (1, 2, 29500)
+    assert pod["terminationGracePeriodSeconds"] > machine.grace_s
     assert pod["subdomain"] == "selfalign-demo-align-1"
 
 

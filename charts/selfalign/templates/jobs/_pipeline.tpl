@@ -12,7 +12,7 @@ spec:
   backoffLimit: {{ $v.runner.backoffLimit }}
   podReplacementPolicy: Failed
   ttlSecondsAfterFinished: {{ $v.jobs.ttlSecondsAfterFinished }}
-  {{- include "selfalign.job.failurePolicy" (dict "container" "runner" "codes" (list 64 65 66 76 78)) | nindent 2 }}
+  {{- include "selfalign.job.failurePolicy" (dict "container" "runner" "codes" (list 2 64 65 66 76 78)) | nindent 2 }}
   template:
     metadata:
       labels:

@@ -37,7 +37,7 @@ spec:
   {{- with $training.deadlineSeconds }}
   activeDeadlineSeconds: {{ . }}
   {{- end }}
-  {{- include "selfalign.job.failurePolicy" (dict "container" "training" "codes" (list 64 65 66)) | nindent 2 }}
+  {{- include "selfalign.job.failurePolicy" (dict "container" "training" "codes" (list 2 64 65 66)) | nindent 2 }}
   template:
     metadata:
       labels:
@@ -49,7 +49,7 @@ spec:
       {{- end }}
       subdomain: ${NAME}
       restartPolicy: Never
-      terminationGracePeriodSeconds: {{ $training.graceSeconds }}
+      terminationGracePeriodSeconds: {{ add $training.graceSeconds 30 }}
       {{- if ne $weights.source "claim" }}
       initContainers:
         {{- include "selfalign.job.trainingWeights" . | nindent 8 }}
@@ -102,6 +102,7 @@ spec:
 - {name: NPROC_PER_NODE, value: {{ $ranks | quote }}}
 - {name: MASTER_ADDR, value: "${NAME}-0.${NAME}"}
 - {name: MASTER_PORT, value: "29500"}
+- {name: TERMINATION_GRACE_S, value: {{ $training.graceSeconds | quote }}}
 - {name: HF_HUB_OFFLINE, value: "1"}
 {{ include "selfalign.env" . }}
 {{- with $training.env }}

@@ -16,7 +16,7 @@ spec:
   parallelism: ${COUNT}
   backoffLimitPerIndex: {{ $v.workers.backoffLimitPerIndex }}
   ttlSecondsAfterFinished: {{ $v.jobs.ttlSecondsAfterFinished }}
-  {{- include "selfalign.job.failurePolicy" (dict "container" "worker" "codes" (list 64 65 66)) | nindent 2 }}
+  {{- include "selfalign.job.failurePolicy" (dict "container" "worker" "codes" (list 2 64 65 66)) | nindent 2 }}
   template:
     metadata:
       labels:
