@@ -98,7 +98,7 @@ CASES = {
     "fp16 on CPU": Case(64, "dtype: fp16 needs a CUDA device", changes={"dtype": "fp16"}),
     "world size 0": Case(64, "RANK 0 is not below WORLD_SIZE 0", ranks="0"),
     "world size": Case(64, "RANK and WORLD_SIZE must be whole numbers", ranks="two"),
-    "store not writable": Case(74, "/file/store", damage=store_is_a_file),
+    "store not writable": Case(73, "store: cannot make the folder", damage=store_is_a_file),
 }
 
 
