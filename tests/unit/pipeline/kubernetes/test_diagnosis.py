@@ -183,6 +183,7 @@ def test_pods_that_the_cluster_refuses(message: str, kind: str, patience: str) -
     [
         ([failed(64)], ConfigError, "exit code 64"),
         ([failed(75)], TooManyFailures, "exit code 75"),
+        ([failed(2)], ConfigError, "do the images have the chart's version"),
         ([failed(74)], StoreError, "exit code 74"),
         ([failed(69)], EngineUnavailable, "exit code 69"),
         ([failed(1)], StageError, "exit code 1"),

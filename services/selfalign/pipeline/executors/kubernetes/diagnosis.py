@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from selfalign.errors import SelfAlignError, StageError
+from selfalign.errors import ConfigError, SelfAlignError, StageError
 from selfalign.pipeline.executors.base import ERRORS_BY_EXIT_CODE
 from selfalign.pipeline.executors.kubernetes.cluster import Object
 
 Patience = Literal["scheduling", "trouble", "unlimited"]
 """Which time limit a trouble has: waiting for room, something that is missing, or none."""
 
+USAGE = 2
 KILLED = 137
 TERMINATED = 143
 IMAGE_REASONS = {
@@ -54,6 +55,8 @@ class Ending:
 
     def error_type(self) -> type[SelfAlignError]:
         """The error that the exit code stands for."""
+        if self.exit_code == USAGE:
+            return ConfigError
         return ERRORS_BY_EXIT_CODE.get(self.exit_code, StageError)
 
     def describe(self) -> str:
@@ -62,6 +65,11 @@ class Ending:
             return (
                 "was killed for exceeding its memory limit (OOMKilled); raise the container's "
                 "memory limit in the chart's values"
+            )
+        if self.exit_code == USAGE:
+            return (
+                "does not know its command line (exit code 2); do the images have the chart's "
+                "version?"
             )
         if self.exit_code == KILLED:
             return "was killed (SIGKILL)"
