@@ -16,7 +16,7 @@ from selfalign.pipeline.executors.kubernetes.engines import (
     weights_of,
     weights_patch,
 )
-from selfalign.pipeline.executors.kubernetes.rollout import current_pods, describe, settled
+from selfalign.pipeline.executors.kubernetes.rollout import current_pods, describe, is_up
 from support.kubernetes_objects import Object, pod, unscheduled, waiting
 
 
@@ -79,29 +79,27 @@ def test_the_base_model_must_be_the_releases() -> None:
 
 READY: dict[str, Any] = {
     "observedGeneration": 2,
-    "replicas": 1,
-    "updatedReplicas": 1,
-    "availableReplicas": 1,
+    "replicas": 3,
+    "updatedReplicas": 3,
+    "availableReplicas": 3,
 }
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"),
+    ("replicas", "status", "expected"),
     [
-        (READY, True),
-        ({}, False),
-        (READY | {"observedGeneration": 1}, False),
-        (READY | {"availableReplicas": 0}, False),
-        (READY | {"replicas": 2}, False),
-        (READY | {"updatedReplicas": 0}, False),
+        (3, READY, True),
+        (3, READY | {"availableReplicas": 1}, True),
+        (3, READY | {"availableReplicas": 0}, False),
+        (3, {}, False),
+        (3, READY | {"observedGeneration": 1}, False),
+        (3, READY | {"updatedReplicas": 2}, False),
+        (0, {"observedGeneration": 2}, False),
+        (0, READY, False),
     ],
 )
-def test_when_a_rollout_is_over(status: dict[str, Any], expected: bool) -> None:
-    assert settled(deployment(1, status)) is expected
-
-
-def test_a_deployment_at_0_is_settled_once_it_is_seen() -> None:
-    assert settled(deployment(0, {"observedGeneration": 2}))
+def test_when_a_deployment_is_up(replicas: int, status: dict[str, Any], expected: bool) -> None:
+    assert is_up(deployment(replicas, status)) is expected
 
 
 @pytest.mark.parametrize(

@@ -32,24 +32,20 @@ class Rollout:
         self._startup_timeout_s = startup_timeout_s
 
     def wait(self, name: str) -> None:
-        """Blocks until every replica of the newest version is ready and none of an older is left.
+        """Blocks until a replica of the newest version is ready and none of an older is left.
 
         Raises:
-            ConfigError, DataError, ModelError: a container ended so; its log is quoted.
+            ConfigError, DataError, ModelError: it has no replicas, or a container ended so; its
+                log is quoted.
             EngineUnavailable: a time limit passed; the message says what was waited for.
         """
         subject = f"Deployment {name}"
         patience = Patience(subject, self._settings, self._note, EngineUnavailable)
         began = placed_at = time.monotonic()
         phase, events, events_at = "", list[Object](), float("-inf")
-        while True:
-            deployment = self.read(name)
-            wanted = deployment["spec"].get("replicas", 1)
-            if settled(deployment):
-                if phase:
-                    seconds = time.monotonic() - began
-                    self._note(subject, f"{wanted} of {wanted} ready after {seconds:.0f} s")
-                return
+        while not is_up(deployment := self.read(name)):
+            if deployment["spec"].get("replicas", 1) == 0:
+                raise ConfigError(f"{subject} has 0 replicas; scale it up in the chart's values")
             pods = current_pods(self._pods(deployment))
             self._refuse(subject, pods)
             now = time.monotonic()
@@ -57,18 +53,33 @@ class Rollout:
                 events, events_at = self._cluster.find("events"), now
             conditions = deployment.get("status", {}).get("conditions", [])
             patience.look([*pod_troubles(pods, events), *controller_troubles((), conditions)])
-            if not any(_placed(pod) for pod in pods):
-                # The start-up limit begins with a node; until then the scheduling limit holds.
-                placed_at = now
-            elif now - placed_at > self._startup_timeout_s:
-                raise EngineUnavailable(
-                    f"{subject} was not ready after {self._startup_timeout_s:.0f} s "
-                    f"(executor.startup_timeout_s); {describe(pods)}{self._tail(pods)}"
-                )
+            # The start-up limit begins with a node; until then the scheduling limit holds.
+            placed_at = placed_at if any(_placed(pod) for pod in pods) else now
+            self._check_time(subject, pods, now - began, now - placed_at)
             if (said := describe(pods)) != phase:
                 phase = said
                 self._note(subject, said)
             time.sleep(POLL_S)
+        if phase:
+            ready, seconds = deployment["status"]["availableReplicas"], time.monotonic() - began
+            wanted = deployment["spec"].get("replicas", 1)
+            self._note(subject, f"{ready} of {wanted} ready after {seconds:.0f} s")
+
+    def _check_time(
+        self, subject: str, pods: Sequence[Object], waited_s: float, placed_s: float
+    ) -> None:
+        limit, name = self._startup_timeout_s, "executor.startup_timeout_s"
+        if not pods and waited_s > self._settings.scheduling_timeout_s:
+            limit, name = (
+                self._settings.scheduling_timeout_s,
+                "executor.kubernetes.scheduling_timeout_s",
+            )
+        elif placed_s <= limit:
+            return
+        raise EngineUnavailable(
+            f"{subject} was not ready after {limit:.0f} s ({name}); {describe(pods)}"
+            f"{self._tail(pods)}"
+        )
 
     def wait_empty(self, name: str) -> None:
         """Blocks until the Deployment has no pods, so that what they held is free.
@@ -130,12 +141,16 @@ class Rollout:
         return f"; log of {name}:\n{quoted_tail(self._cluster, name, container)}"
 
 
-def settled(deployment: Object) -> bool:
-    """Whether all replicas are of the newest version and ready, and no others are left."""
-    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
-    counts = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas"))
-    observed, generation = status.get("observedGeneration", 0), deployment["metadata"]["generation"]
-    return bool(observed >= generation) and all(count == wanted for count in counts)
+def is_up(deployment: Object) -> bool:
+    """Whether a replica of the newest version is ready, and none of an older is left.
+
+    Not all have to be: an autoscaler may ask for more than there is room for.
+    """
+    status, metadata = deployment.get("status", {}), deployment["metadata"]
+    seen = bool(status.get("observedGeneration", 0) >= metadata["generation"])
+    none_older = bool(status.get("updatedReplicas", 0) == status.get("replicas", 0))
+    wanted = deployment["spec"].get("replicas", 1)
+    return seen and none_older and min(wanted, status.get("availableReplicas", 0)) > 0
 
 
 def current_pods(pods: Sequence[Object]) -> list[Object]:
