@@ -97,6 +97,7 @@ class PipelineRun:
 def start(release: Release, name: str) -> PipelineRun:
     """Creates the Job; a finished one from before is taken away first."""
     release.cluster.kubectl("delete", "job", JOB, "--ignore-not-found", "--cascade=foreground")
-    manifest = release.jobs / "pipeline-job.yaml"
-    release.cluster.kubectl("create", "-f", str(manifest))
+    manifest = (release.jobs / "pipeline-job.yaml").read_text()
+    manifest = manifest.replace('selfalign.dev/run: "clean"', f'selfalign.dev/run: "{name}"')
+    release.cluster.kubectl("create", "-f", "-", stdin=manifest)
     return PipelineRun(release, name, time.monotonic())
