@@ -96,6 +96,14 @@ class NodeProcess:
     def kill_rank(self) -> None:
         kill(rank_pids(self.process.pid)[0], signal.SIGKILL)
 
+    def close(self) -> None:
+        """Ends what still runs: the ranks end with their launcher."""
+        kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
     @property
     def stderr(self) -> str:
         return self.errors.read_text()
@@ -142,8 +150,7 @@ def two_nodes(
         yield nodes[0], nodes[1]
     finally:
         for node in nodes:
-            kill(node.process.pid, signal.SIGKILL)
-            node.process.wait()
+            node.close()
 
 
 def seconds_until(condition: Callable[[], bool], limit: float) -> float:
