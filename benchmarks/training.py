@@ -1,6 +1,6 @@
 """Packing against padding, and what the trainer costs, on the rows of a finished demo run.
 
-    python benchmarks/training.py [--run runs/demo] [--rounds 2]
+    python benchmarks/training.py [--run runs/demo] [--rounds 2] [--steps N]
 
 One rank trains LoRA on the small real model with the run's accepted answers, as a job does it
 (TRL's trainer on DeepSpeed ZeRO-2), in three layouts with the same rows a step at most:
@@ -15,6 +15,7 @@ left out; a layout's first step, which warms up, is not counted. Wall and CPU ti
 
 import argparse
 import contextlib
+import gc
 import io
 import os
 import tempfile
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="a finished run")
     parser.add_argument("--model", type=Path, default=Path(".cache/models/smollm2-135m"))
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=-1, help="of a round; else a whole epoch")
     arguments = parser.parse_args()
     if not (arguments.run / "align/manifest.json").is_file():
         parser.error(f"--run: {arguments.run} has no finished stage align; `make demo` makes one")
@@ -104,7 +106,10 @@ def main() -> None:
             packed: list[Batch] = []
             for layout in LAYOUTS:
                 place = Path(folder, f"{layout}-{number}")
-                recorder = train(job(arguments.run, arguments.model, place, layout), layout)
+                config = job(arguments.run, arguments.model, place, layout)
+                recorder = train(config, layout, arguments.steps)
+                # Trainer and engine know each other: only the collector ends them.
+                gc.collect()
                 rounds[layout].append(recorder.round())
                 packed = packed or recorder.batches
             config = job(arguments.run, arguments.model, Path(folder), "packed")
@@ -147,8 +152,8 @@ def keep_process_group() -> None:
     Session.close = lambda self: None  # type: ignore[method-assign]
 
 
-def train(config: TrainingConfig, layout: str) -> Recorder:
-    """Runs a whole job in this process and records its steps."""
+def train(config: TrainingConfig, layout: str, steps: int) -> Recorder:
+    """Runs a whole job in this process, of at most `steps` if not -1, and records its steps."""
     import selfalign_training.session as session
     from selfalign_training.arguments import trainer_arguments
     from selfalign_training.progress import ProgressCallback
@@ -172,6 +177,7 @@ def train(config: TrainingConfig, layout: str) -> Recorder:
 
     def arguments(*values: Any, **options: Any) -> Any:  # noqa: ANN401
         made = trainer_arguments(*values, **options)
+        made.max_steps = steps
         made.pad_to_multiple_of = MAX_LENGTH if layout == "padded" else None
         return made
 
