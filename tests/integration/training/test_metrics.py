@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -87,3 +88,5 @@ def test_a_scraper_sees_gauges_and_counters(jobs: tuple[Job, Job, list[str]]) ->
     values = dict(line.rsplit(" ", 1) for line in last.splitlines() if not line.startswith("#"))
     assert float(values["selfalign_training_optimizer_steps_total"]) >= 9
     assert float(values["selfalign_training_checkpoints_total"]) >= 1
+    age = time.time() - float(values["selfalign_training_checkpoint_timestamp_seconds"])
+    assert 0 < age < 400
