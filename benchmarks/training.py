@@ -10,7 +10,8 @@ One rank trains LoRA on the small real model with the run's accepted answers, as
 and beside it a bare loop over the packed batches: the same peft model in bfloat16 and AdamW in
 plain PyTorch, no trainer, no DeepSpeed, no checkpoints. The rounds take turns, so that other work
 on the machine meets all alike; each figure is the best round's. Tokens are the rows' own, padding
-left out; a layout's first step, which warms up, is not counted. Wall and CPU time of the steps.
+left out; a layout's first step, which warms up, is not counted. Wall and CPU time of the steps. --steps
+ends a round early: padding is then that of the few rows seen, which a whole epoch's may be far from.
 """
 
 import argparse
@@ -92,7 +93,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="a finished run")
     parser.add_argument("--model", type=Path, default=Path(".cache/models/smollm2-135m"))
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=-1, help="of a round; else a whole epoch")
+    parser.add_argument("--steps", type=int, default=-1, help="a quick look")
     arguments = parser.parse_args()
     if not (arguments.run / "align/manifest.json").is_file():
         parser.error(f"--run: {arguments.run} has no finished stage align; `make demo` makes one")
