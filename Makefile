@@ -5,6 +5,8 @@ VERSITYGW_VERSION := v1.8.0
 MOTO_VERSION := 5.2.5
 HELM_VERSION := v4.3.1
 PROMETHEUS_VERSION := v0.316.0
+# All but cuda: its packages print and load things that a machine without CUDA has no use for.
+EXTRAS := --extra services --extra model-server --extra train --extra dev
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL := .cache/models/smollm2-135m
@@ -89,7 +91,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -c requirements.lock -r pyproject.toml $(EXTRAS)
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -1,45 +1,13 @@
-"""What the job computes on, and the trainer's arguments."""
+"""The trainer's arguments."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from transformers.utils.import_utils import is_flash_attn_2_available
 from trl.trainer.sft_config import SFTConfig
 
-from selfalign.errors import ConfigError
 from selfalign_training.batches import BatchPlan
 from selfalign_training.config import TrainingConfig
+from selfalign_training.device import Device
 from selfalign_training.zero import deepspeed_settings
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What the job computes on."""
-
-    cuda: bool
-    varlen_attention: bool
-
-    @property
-    def attention(self) -> str:
-        """transformers' name; SDPA keeps packed sequences apart by a block mask."""
-        return "flash_attention_2" if self.varlen_attention else "sdpa"
-
-
-def find_device(config: TrainingConfig) -> Device:
-    """Looks for CUDA and variable-length attention. Raises ConfigError where they are needed."""
-    cuda = torch.cuda.is_available()
-    if config.dtype == "fp16" and not cuda:
-        raise ConfigError(
-            "dtype: fp16 needs a CUDA device and there is none; set dtype: bf16 or fp32"
-        )
-    half = config.dtype != "fp32"
-    return Device(cuda=cuda, varlen_attention=cuda and half and bool(is_flash_attn_2_available()))
-
-
-def use_packing(config: TrainingConfig, device: Device) -> bool:
-    """Whether sequences share rows: on CPU a block mask is slower than padding sorted lengths."""
-    return device.varlen_attention if config.packing == "auto" else config.packing
 
 
 def trainer_arguments(
@@ -73,6 +41,7 @@ def trainer_arguments(
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused" if device.cuda else "adamw_torch",
         gradient_checkpointing=config.gradient_checkpointing,
+        use_liger_kernel=device.liger,
         save_strategy="steps",
         save_steps=config.save_steps,
         logging_strategy="steps",

@@ -154,8 +154,6 @@ class TrainingConfig(Section):
     def _method_fits(self) -> "TrainingConfig":
         if self.method == "qlora" and self.dtype != "bf16":
             raise ValueError(f"method: qlora computes in bf16; dtype is {self.dtype!r}, set bf16")
-        if self.method == "full" and "lora" in self.model_fields_set and not self.preset:
-            raise ValueError("method: full trains all weights; remove the section lora")
         return self
 
     @model_validator(mode="after")

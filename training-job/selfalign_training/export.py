@@ -9,6 +9,8 @@ from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
 from selfalign.storage.store import Store
 
 CHUNK = 1 << 22
+ADAPTER, MERGED = "adapter", "merged"
+"""Folders of the output; a model that was trained as a whole has no adapter."""
 
 
 def upload_folder(store: Store, folder: Path, prefix: str, name: str) -> Iterator[PartInfo]:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from selfalign.errors import ModelError
 
 COPIED = ("*.json", "*.model", "*.jinja", "*.txt")
+INDEXES = ".index.json"
 INDEX = "model.safetensors.index.json"
 ADAPTER_PREFIX = "base_model.model."
 
@@ -50,7 +51,8 @@ def merge_adapter(base: Path, adapter: Path, target: Path, dtype: torch.dtype) -
         raise ModelError(
             f"base_model: {base} has no weight for the adapted module {min(deltas.unused)}"
         )
-    _copy_rest(base, target, dtype, total)
+    copy_rest(base, target, dtype)
+    _write_index(base, target, total)
 
 
 class _Deltas:
@@ -76,17 +78,22 @@ class _Deltas:
         return torch.add(weight.float(), update, alpha=self._scale)
 
 
-def _copy_rest(base: Path, target: Path, dtype: torch.dtype, total: int) -> None:
-    """Configuration and tokenizer; the index with its new size."""
+def copy_rest(base: Path, target: Path, dtype: torch.dtype) -> None:
+    """Configuration and tokenizer of the base model, as they are but for the dtype."""
     for pattern in COPIED:
         for path in base.glob(pattern):
-            if path.is_file():
+            # Indexes name files of weights, which need not be the target's.
+            if path.is_file() and not path.name.endswith(INDEXES):
                 shutil.copyfile(path, target / path.name)
     settings = json.loads((base / "config.json").read_text())
     name = str(dtype).removeprefix("torch.")
     keys = [key for key in ("dtype", "torch_dtype") if key in settings] or ["torch_dtype"]
     settings |= dict.fromkeys(keys, name)
     (target / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def _write_index(base: Path, target: Path, total: int) -> None:
+    """The base model's own, with the new size."""
     if (base / INDEX).is_file():
         index = json.loads((base / INDEX).read_text())
         index.setdefault("metadata", {})["total_size"] = total

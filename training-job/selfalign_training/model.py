@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from selfalign.errors import ConfigError, ModelError
 from selfalign_training.config import Dtype, TrainingConfig
@@ -16,6 +16,8 @@ DTYPES: dict[Dtype, torch.dtype] = {
     "fp16": torch.float16,
     "fp32": torch.float32,
 }
+# A hub model's safetensors and what belongs to them, not the same weights in other formats.
+BASE_FILES = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt")
 # What transformers and safetensors raise for missing, torn or foreign files.
 LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
 
@@ -33,20 +35,26 @@ def load_tokenizer(name: str) -> Any:  # noqa: ANN401
     return tokenizer
 
 
-def check_context(config: TrainingConfig) -> None:
-    """Raises ConfigError if `max_length` exceeds the base model's context."""
+def check_base(config: TrainingConfig) -> None:
+    """What can be known of the base model before it is loaded.
+
+    Raises:
+        ConfigError: `max_length` exceeds its context.
+        ModelError: it has no configuration, or no safetensors that could be merged later.
+    """
+    name = config.base_model
     try:
-        base = AutoConfig.from_pretrained(config.base_model)
+        base = AutoConfig.from_pretrained(name)
     except LOAD_ERRORS as error:
-        raise ModelError(
-            f"base_model: no configuration in {config.base_model}: {_brief(error)}"
-        ) from error
+        raise ModelError(f"base_model: no configuration in {name}: {_brief(error)}") from error
     context = getattr(base, "max_position_embeddings", None)
     if context is not None and config.max_length > context:
         raise ConfigError(
-            f"max_length {config.max_length} exceeds the context of {config.base_model}, "
-            f"{context} tokens; lower it"
+            f"max_length {config.max_length} exceeds the context of {name}, {context} tokens; "
+            "lower it"
         )
+    if Path(name).is_dir() and not any(Path(name).glob("model*.safetensors")):
+        raise ModelError(f"base_model: {name} holds no model*.safetensors; convert it first")
 
 
 def load_model(config: TrainingConfig, attention: str) -> Any:  # noqa: ANN401
@@ -57,13 +65,32 @@ def load_model(config: TrainingConfig, attention: str) -> Any:  # noqa: ANN401
     """
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            config.base_model, dtype=DTYPES[config.dtype], attn_implementation=attention
+            config.base_model,
+            dtype=DTYPES[config.dtype],
+            attn_implementation=attention,
+            **({"quantization_config": four_bits(config)} if config.method == "qlora" else {}),
         )
     except (*LOAD_ERRORS, ImportError) as error:
         if peer_lost(error):
             raise
         raise ModelError(f"base_model: cannot load {config.base_model}: {_brief(error)}") from error
     return model
+
+
+def four_bits(config: TrainingConfig) -> Any:  # noqa: ANN401
+    """QLoRA's: normal floats of 4 bits, whose scales are quantized too, computed with in bf16.
+
+    Stored in the computing dtype, so that ZeRO-3 can cut them up like other weights.
+    """
+    dtype = DTYPES[config.dtype]
+    make: Any = BitsAndBytesConfig
+    return make(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=dtype,
+    )
 
 
 def lora_settings(config: TrainingConfig) -> LoraConfig:
@@ -89,7 +116,7 @@ def base_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name))
+        return Path(snapshot_download(name, allow_patterns=list(BASE_FILES)))
     except (OSError, ValueError) as error:
         raise ModelError(f"base_model: cannot fetch {name}: {_brief(error)}") from error
 

@@ -18,11 +18,7 @@ from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import set_seed
 
 from selfalign.storage.store import Store
-from selfalign_training.arguments import (
-    find_device,
-    trainer_arguments,
-    use_packing,
-)
+from selfalign_training.arguments import trainer_arguments
 from selfalign_training.batches import BatchPlan, epoch_order, padding_share
 from selfalign_training.checkpoints.catalogue import Catalogue
 from selfalign_training.checkpoints.keeper import Keeper
@@ -31,10 +27,12 @@ from selfalign_training.checkpoints.restore import Checkpoint
 from selfalign_training.config import TrainingConfig
 from selfalign_training.data.dataset import Dataset
 from selfalign_training.data.table import SequenceTable
+from selfalign_training.device import find_device, use_packing
 from selfalign_training.events import MetricsLog, tell
+from selfalign_training.export import ADAPTER, MERGED
 from selfalign_training.metrics import Exporter
 from selfalign_training.mfu import find_peak
-from selfalign_training.model import load_model, lora_settings
+from selfalign_training.model import DTYPES, load_model, lora_settings
 from selfalign_training.progress import ProgressCallback
 from selfalign_training.reporters import place_logs
 from selfalign_training.samples import SampleLog, earlier_logs, sample_file
@@ -45,6 +43,7 @@ from selfalign_training.trainer import (
     SampleCallback,
     TerminationCallback,
 )
+from selfalign_training.weights import save_full_model
 from selfalign_training.zero import deepspeed_settings
 
 METRICS = "metrics.jsonl"
@@ -113,7 +112,7 @@ class Session:
             args=arguments,
             train_dataset=table.for_trainer(),
             processing_class=tokenizer,
-            peft_config=lora_settings(config),
+            peft_config=None if config.method == "full" else lora_settings(config),
             callbacks=callbacks,
         )
         trainer.remove_callback(PrinterCallback)
@@ -136,12 +135,20 @@ class Session:
             self._upload_samples()
         return not termination.stopped
 
-    def save_adapter(self) -> None:
-        """Writes <job>/adapter on rank 0, gathered from all ranks under ZeRO-3."""
+    def save_weights(self) -> None:
+        """Writes <job>/adapter, or <job>/merged of a model trained as a whole, on rank 0.
+
+        All ranks take part: under ZeRO-3 each has a share of every tensor.
+        """
         assert self._trainer is not None
-        self._trainer.save_model(str(self._job / "adapter"))
+        if self._config.method == "full":
+            first = self._trainer.is_world_process_zero()
+            dtype = DTYPES[self._config.output.dtype]
+            save_full_model(self._trainer.model, self._job / MERGED, dtype, first=first)
+            return
+        self._trainer.save_model(str(self._job / ADAPTER))
         for name in ("training_args.bin", "README.md"):
-            (self._job / "adapter" / name).unlink(missing_ok=True)
+            (self._job / ADAPTER / name).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Lets the other ranks end: what follows is rank 0's work alone."""

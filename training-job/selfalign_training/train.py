@@ -19,6 +19,7 @@ from selfalign_training.checkpoints.catalogue import delete_checkpoints
 from selfalign_training.checkpoints.node import read_node
 from selfalign_training.config import TrainingConfig
 from selfalign_training.data.dataset import Dataset, find_sources, load_dataset
+from selfalign_training.device import check_device
 from selfalign_training.events import tell
 from selfalign_training.ranks import job_folder, read_ranks
 from selfalign_training.reporters import check_reporters
@@ -58,6 +59,7 @@ def run_job(config: TrainingConfig) -> Outcome:
     """
     started = time.monotonic()
     check_reporters(config.report_to)
+    check_device(config)
     ranks, node = read_ranks(), read_node()
     plan = plan_batches(config.global_batch_size, config.micro_batch_size, ranks.world_size)
     store = open_store(config.output.store)
@@ -71,11 +73,12 @@ def run_job(config: TrainingConfig) -> Outcome:
     sources = find_sources(config)
 
     choose_accelerator()
-    from selfalign_training.model import check_context, load_tokenizer
+    from selfalign_training.model import check_base, load_tokenizer
     from selfalign_training.targets import check_targets
 
-    check_context(config)
-    check_targets(config.base_model, config.lora.targets)
+    check_base(config)
+    if config.method != "full":
+        check_targets(config.base_model, config.lora.targets)
     tokenizer = load_tokenizer(config.base_model)
     dataset = load_dataset(config, sources, tokenizer, node)
     if ranks.first:
@@ -91,7 +94,7 @@ def run_job(config: TrainingConfig) -> Outcome:
     try:
         if not session.train(dataset, tokenizer):
             return Outcome.TERMINATED
-        session.save_adapter()
+        session.save_weights()
     finally:
         session.close()
     if ranks.first:
@@ -156,19 +159,22 @@ def publish_job(
     started: float,
 ) -> None:
     """Merges, uploads, writes the training card, and the manifest last."""
-    from selfalign_training.export import file_part, publish, upload_folder
-    from selfalign_training.merge import merge_adapter
+    from selfalign_training.export import ADAPTER, MERGED, file_part, publish, upload_folder
+    from selfalign_training.merge import copy_rest, merge_adapter
     from selfalign_training.model import DTYPES, base_folder
 
     tell("note", message="merging and uploading the weights")
-    prefix = config.output.prefix
-    base, adapter, merged = base_folder(config.base_model), job / "adapter", job / "merged"
-    merge_adapter(base, adapter, merged, DTYPES[config.output.dtype])
-    parts = [
-        file_part(job / "metrics.jsonl", "metrics.jsonl"),
-        *upload_folder(store, adapter, prefix, "adapter"),
-        *upload_folder(store, merged, prefix, "merged"),
-    ]
+    prefix, dtype = config.output.prefix, DTYPES[config.output.dtype]
+    base = base_folder(config.base_model)
+    folders = [MERGED]
+    if config.method == "full":
+        copy_rest(base, job / MERGED, dtype)
+    else:
+        merge_adapter(base, job / ADAPTER, job / MERGED, dtype)
+        folders = [ADAPTER, MERGED]
+    parts = [file_part(job / "metrics.jsonl", "metrics.jsonl")]
+    for folder in folders:
+        parts += upload_folder(store, job / folder, prefix, folder)
     details |= card_facts(config, base, records)
     details["seconds"] = round(time.monotonic() - started, 2)
     write_card(job, prefix, config, details, records)

@@ -17,6 +17,7 @@ from selfalign_training.data.table import ROWS
 from selfalign_training.grad_norm import report_grad_norm
 from selfalign_training.progress import COMPUTED
 from selfalign_training.samples import RowCollator, SampleLog
+from selfalign_training.weights import adapter_state
 
 
 class EpochSampler(Sampler[int]):
@@ -90,6 +91,15 @@ class EngravingTrainer(SFTTrainer):
             logs[COMPUTED] = float(computed.item())
         base: Any = super()
         base.log(logs, *arguments)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The adapter alone, gathered tensor by tensor: the trainer's own copies the whole model.
+
+        Of a model that is trained as a whole a checkpoint holds what DeepSpeed keeps of it.
+        """
+        if hasattr(self.model, "peft_config"):
+            base: Any = super()
+            base._save(output_dir, state_dict=adapter_state(self.model))
 
     def create_model_card(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
         """None: the manifest tells what there is to know."""

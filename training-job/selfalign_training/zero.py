@@ -3,7 +3,7 @@
 from typing import Any
 
 from selfalign_training.config import TrainingConfig
-from selfalign_training.load import read_deepspeed_file
+from selfalign_training.deepspeed_file import read_deepspeed_file
 
 AUTO = "auto"
 

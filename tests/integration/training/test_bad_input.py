@@ -95,6 +95,9 @@ CASES = {
     "deepspeed key": Case(
         64, "unknown DeepSpeed key zero_optimisation", damage=misspelt_deepspeed_key
     ),
+    "qlora on CPU": Case(
+        64, "method: qlora needs a CUDA device and there is none", changes={"method": "qlora"}
+    ),
     "fp16 on CPU": Case(64, "dtype: fp16 needs a CUDA device", changes={"dtype": "fp16"}),
     "world size 0": Case(64, "RANK 0 is not below WORLD_SIZE 0", ranks="0"),
     "world size": Case(64, "RANK and WORLD_SIZE must be whole numbers", ranks="two"),

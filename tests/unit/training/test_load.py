@@ -12,7 +12,9 @@ import yaml
 
 from selfalign.errors import ConfigError, ModelError
 from selfalign_training.__main__ import main
-from selfalign_training.load import load_config, read_deepspeed_file
+from selfalign_training.batches import plan_batches
+from selfalign_training.deepspeed_file import KNOWN, read_deepspeed_file
+from selfalign_training.load import load_config
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLES = sorted((REPOSITORY / "training-job" / "configs").glob("*.yaml"))
@@ -35,6 +37,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("zero_stage", 4, "zero_stage: Input should be less than or equal to 3 (got 4)"),
     ("scheduler", "step", "scheduler: Input should be 'warmup_decay', 'linear'"),
     ("packing", "maybe", "packing.bool"),
+    ("method", "dora", "method: Input should be 'lora', 'qlora' or 'full' (got 'dora')"),
+    ("liger", "yes please", "liger.bool"),
+    ("data.extra_rows", "", "data.extra_rows: String should have at least 1 character"),
+    ("layout.end_marker", None, "layout: end_marker missing; give them, or set chat_template"),
     ("layout.meta_prompts", [], "layout.meta_prompts: Tuple should have at least 1 item"),
     ("layout.end_marker", "", "layout.end_marker: String should have at least 1 character"),
     ("global_batch_size", 10, "global_batch_size 10 is not a multiple of micro_batch_size 4"),
@@ -92,10 +98,13 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes, message: st
         load_config(tmp_path / "other.yaml")
 
 
-def test_the_paper_preset_holds_the_published_values(
-    config_file: Path, values: dict[str, Any]
+@pytest.mark.parametrize(
+    ("preset", "ranks", "max_length"), [("paper", 48, 512), ("paper-distill", 96, 768)]
+)
+def test_the_paper_presets_hold_the_published_values(
+    config_file: Path, values: dict[str, Any], preset: str, ranks: int, max_length: int
 ) -> None:
-    config = load_config(write(config_file, changed(values, "preset", "paper")))
+    config = load_config(write(config_file, changed(values, "preset", preset)))
     assert config.lora.model_dump() == {
         "r": 16,
         "alpha": 16,
@@ -103,8 +112,11 @@ def test_the_paper_preset_holds_the_published_values(
         "targets": ("q_proj", "k_proj", "v_proj", "o_proj"),
     }
     assert (config.learning_rate, config.epochs, config.warmup_steps) == (4e-4, 1, 100)
-    assert (config.global_batch_size, config.micro_batch_size) == (768, 16)
-    assert (config.max_length, config.dtype, config.zero_stage) == (512, "fp16", 3)
+    # As published, 768 sequences a step without accumulation.
+    plan = plan_batches(config.global_batch_size, config.micro_batch_size, ranks)
+    assert (plan.global_batch_size, plan.accumulation) == (768, 1)
+    assert (config.max_length, config.dtype, config.zero_stage) == (max_length, "fp16", 3)
+    assert config.method == "lora"
     assert (config.scheduler, config.save_steps) == ("warmup_decay", 50)
     assert config.gradient_checkpointing
     assert config.weight_decay == 0
@@ -140,6 +152,14 @@ def test_a_hub_id_is_taken_and_an_empty_folder_is_not(
         ("{", "not valid JSON"),
         ("[]", "expected a JSON object, found list"),
         ('{"zero_optimisation": {}}', "unknown DeepSpeed key zero_optimisation"),
+        (
+            '{"zero_optimization": {"stage": 3, "offload_params": {"device": "cpu"}}}',
+            "unknown DeepSpeed key zero_optimization.offload_params",
+        ),
+        (
+            '{"zero_optimization": {"offload_optimizer": {"devise": "cpu"}}, "bf16": {"on": 1}}',
+            "unknown DeepSpeed key zero_optimization.offload_optimizer.devise, bf16.on",
+        ),
         ('{"train_batch_size": 8}', 'train_batch_size is 8; expected "auto"'),
         ('{"zero_optimization": {"stage": 7}}', "zero_optimization.stage is 7; expected 0, 1"),
     ],
@@ -150,6 +170,28 @@ def test_a_wrong_deepspeed_file_is_refused(tmp_path: Path, content: str, message
     with pytest.raises(ConfigError) as caught:
         read_deepspeed_file(path)
     assert message in str(caught.value)
+
+
+def test_the_known_keys_are_deepspeeds() -> None:
+    """A new version of DeepSpeed that knows others shows here."""
+    from deepspeed.runtime.precision_config import DeepSpeedBF16Config, DeepSpeedFP16Config
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
+    from deepspeed.runtime.zero.offload_config import (
+        DeepSpeedZeroOffloadOptimizerConfig,
+        DeepSpeedZeroOffloadParamConfig,
+    )
+
+    zero: Any = ("zero_optimization",)
+    models: dict[Any, Any] = {
+        zero: DeepSpeedZeroConfig,
+        (*zero, "offload_param"): DeepSpeedZeroOffloadParamConfig,
+        (*zero, "offload_optimizer"): DeepSpeedZeroOffloadOptimizerConfig,
+        ("fp16",): DeepSpeedFP16Config,
+        ("bf16",): DeepSpeedBF16Config,
+    }
+    for path, model in models.items():
+        names = {field.alias or name for name, field in model.model_fields.items()}
+        assert set(KNOWN[path].split()) == names, path
 
 
 def test_a_deepspeed_file_replaces_the_presets_stage(

@@ -8,6 +8,7 @@ from selfalign.pipeline.run import Run
 from selfalign.storage.stages import StageName
 
 SOURCE: dict[StageName, StageName] = {"engrave": "align", "distill": "refine"}
+PAPER: dict[StageName, str] = {"engrave": "paper", "distill": "paper-distill"}
 
 
 def training_settings(run: Run, stage: StageName, fingerprint: dict[str, Any]) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def training_settings(run: Run, stage: StageName, fingerprint: dict[str, Any]) -
     """
     layout = student_layout(load_constitution(run.config.constitution))
     return {
-        "preset": "paper" if run.config.profile == "paper" else "small",
+        "preset": PAPER[stage] if run.config.profile == "paper" else "small",
         "seed": run.config.seed,
         **getattr(run.config, stage),
         "base_model": run.config.model.base,
