@@ -1,6 +1,7 @@
 """Whether the adapter's targets are modules of the base model, before any weight is loaded."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -17,7 +18,8 @@ def check_targets(base_model: str, targets: Sequence[str]) -> None:
     """
     try:
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base_model))
+            auto: Any = AutoModelForCausalLM
+            model = auto.from_config(AutoConfig.from_pretrained(base_model))
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(
             f"base_model: {base_model} is no causal language model that transformers knows: {error}"
