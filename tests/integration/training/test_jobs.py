@@ -119,15 +119,17 @@ def test_interruptions_cost_no_step(make_job: MakeJob, undisturbed: Job) -> None
 
     rng = random.Random(4)
     resumed_after = stopped_at
-    for number, step in enumerate(sorted(rng.sample(range(stopped_at + 1, STEPS - 1), 5))):
+    for number in range(5):
+        step = min(resumed_after + rng.choice((1, 2)), STEPS - 1)
         assert job.run(sending(step, signal.SIGKILL, rank=rng.choice((0, 1)))) == 137, job.stderr
         assert min(job.losses()) == resumed_after + 1
-        assert 1 <= len(job.checkpoints()) <= 2
+        # keep_last is 2; a kill may come before the one too many is deleted.
+        assert 1 <= len(job.checkpoints()) <= 3
         resumed_after = job.checkpoints()[-1]
         assert resumed_after <= max(job.losses())
         if number == 1:
             shutil.rmtree(job.values["work_dir"])
-        if number == 3 and len(job.checkpoints()) == 2:
+        if number == 3 and len(job.checkpoints()) > 1:
             shutil.rmtree(job.values["work_dir"])
             next(job.checkpoint(resumed_after).glob("global_step*/*optim_states.pt")).write_text("")
             resumed_after = job.checkpoints()[-2]
