@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from selfalign.constitution.load import load_constitution
+from selfalign.constitution.render import student_layout
 from selfalign_training.__main__ import stand_alone
 from selfalign_training.config import TrainingConfig
 from selfalign_training.ranks import cores, prepare_environment
@@ -119,17 +121,18 @@ def main() -> None:
 
 
 def job(run: Path, model: Path, place: Path, layout: str) -> TrainingConfig:
-    """Two sequences a step, so that an epoch of a few dozen rows has steps to count."""
+    """The run's own layout; two sequences a step, so that a few dozen rows have steps to count."""
+    layout_texts = student_layout(load_constitution())
     return TrainingConfig.model_validate(
         {
             "base_model": str(model),
             "data": {"store": str(run.parent), "stage_prefix": f"{run.name}/align"},
             "output": {"store": str(place), "prefix": "output"},
             "layout": {
-                "meta_prompts": ["# Assistant\n\nA conversation with a helpful assistant.\n"],
-                "user_header": "\n\n### User\n",
-                "assistant_header": "\n\n### Assistant\n",
-                "end_marker": "\n\n### User\n",
+                "meta_prompts": list(layout_texts.meta_prompts[:1]),
+                "user_header": layout_texts.user_header,
+                "assistant_header": layout_texts.assistant_header,
+                "end_marker": layout_texts.end_marker,
             },
             "learning_rate": 1e-4,
             "epochs": 1,
