@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
 from selfalign.errors import EngineUnavailable, SelfAlignError
 from selfalign.rpc.clients import PrincipleEngineClient
 from selfalign.rpc.probe import probe
-from support.cluster import Cluster, CommandFailed, condition, run, wait_for
+from support.cluster import Cluster, CommandFailed, run
 from support.kind_release import SERVICES, VERSION, Release, tell
+from support.kind_run import other_command
 
 NAMES = ("prompt-synthesizer", "principle-engine", "refiner")
 IMAGES = (
@@ -97,20 +97,9 @@ def test_memory_at_rest(release: Release) -> None:
 
 def test_a_run_into_a_bucket_that_is_not_there_ends_soon(release: Release) -> None:
     """Another store than the release's, by the runner's own option."""
-    cluster = release.cluster
-    job = yaml.safe_load((release.jobs / "pipeline-job.yaml").read_text())
-    job["metadata"]["name"] = "selfalign-wrong-bucket"
-    container = job["spec"]["template"]["spec"]["containers"][0]
-    container["command"] += ["--set", "store=s3://no-such-bucket/runs"]
-    job["spec"]["backoffLimit"] = 0
-    cluster.kubectl("create", "-f", "-", stdin=json.dumps(job))
-    wait_for(
-        "the Job failed",
-        lambda: condition(cluster.get("job", job["metadata"]["name"]), "Failed"),
-        120,
-    )
-    told = cluster.kubectl("logs", "job/selfalign-wrong-bucket").splitlines()[-1]
-    cluster.kubectl("delete", "job", "selfalign-wrong-bucket")
+    command = ["selfalign", "run", "--file=/etc/selfalign/run.yaml", "--json"]
+    command += ["--set", "store=s3://no-such-bucket/runs"]
+    told = other_command(release, "wrong-bucket", command, "Failed").splitlines()[-1]
     assert "no-such-bucket" in told
     tell(f"wrong bucket: {told}")
 

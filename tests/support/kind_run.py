@@ -4,12 +4,15 @@ import json
 import time
 from dataclasses import dataclass
 
+import yaml
+
 from selfalign.storage.stages import STAGES
 from support.cluster import Object, condition, wait_for
 from support.kind_release import Release, tell
 
 RUN_SECONDS = 1200
 STAGE_SECONDS = 600
+COMMAND_SECONDS = 180
 JOB = "selfalign-pipeline"
 
 
@@ -101,3 +104,22 @@ def start(release: Release, name: str) -> PipelineRun:
     manifest = manifest.replace('selfalign.dev/run: "clean"', f'selfalign.dev/run: "{name}"')
     release.cluster.kubectl("create", "-f", "-", stdin=manifest)
     return PipelineRun(release, name, time.monotonic())
+
+
+def other_command(release: Release, name: str, command: list[str], end: str) -> str:
+    """The log of a pod like the runner's that runs another command, once its Job has ended so."""
+    cluster = release.cluster
+    job = yaml.safe_load((release.jobs / "pipeline-job.yaml").read_text())
+    job["metadata"]["name"] = f"selfalign-{name}"
+    job["spec"]["backoffLimit"] = 0
+    job["spec"]["template"]["spec"]["containers"][0]["command"] = command
+    cluster.kubectl("create", "-f", "-", stdin=yaml.safe_dump(job))
+    try:
+        wait_for(
+            f"Job {name} is {end}",
+            lambda: condition(cluster.get("job", f"selfalign-{name}"), end),
+            COMMAND_SECONDS,
+        )
+        return cluster.kubectl("logs", f"job/selfalign-{name}").strip()
+    finally:
+        cluster.kubectl("delete", "job", f"selfalign-{name}")
