@@ -46,27 +46,29 @@ def texts(model: Any, tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]
     return [row[batch["input_ids"].shape[1] :].tolist() for row in written]
 
 
-def compare(base: Path, adapter: Path, target: Path, prompts: Sequence[str]) -> list[int]:
+def compare(base: Path, adapter: Path, merged: Path, prompts: Sequence[str]) -> list[int]:
     """The prompts for which merged weights, and base and adapter, write another text, in fp32."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from selfalign_training.merge import merge_adapter
-
-    merge_adapter(base, adapter, target, torch.float32)
     load: Any = AutoModelForCausalLM.from_pretrained
-    tokenizer = AutoTokenizer.from_pretrained(target)
+    tokenizer = AutoTokenizer.from_pretrained(merged)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     adapted = PeftModel.from_pretrained(load(base, dtype=torch.float32), adapter)
     expected = texts(adapted, tokenizer, prompts)
     with adapted.disable_adapter():
         assert texts(adapted, tokenizer, prompts) != expected
-    found = texts(load(target, dtype=torch.float32), tokenizer, prompts)
+    found = texts(load(merged, dtype=torch.float32), tokenizer, prompts)
     return [at for at, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1]]
 
 
 def test_a_small_model_writes_the_same(base_model: Path, adapter: Path, tmp_path: Path) -> None:
+    import torch
+
+    from selfalign_training.merge import merge_adapter
+
+    merge_adapter(base_model, adapter, tmp_path / "merged", torch.float32)
     prompts = [f"Which colour has the thing number {number}?" for number in range(8)]
     assert compare(base_model, adapter, tmp_path / "merged", prompts) == []
 
@@ -76,7 +78,7 @@ def test_a_small_model_writes_the_same(base_model: Path, adapter: Path, tmp_path
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not (DEMO / "evaluate").is_dir(), reason="no finished demo under runs/")
 @pytest.mark.parametrize("stage", ["engrave", "distill"])
-def test_the_demo_writes_the_same(tmp_path: Path, stage: str) -> None:
+def test_the_demo_writes_the_same(stage: str) -> None:
     from selfalign.constitution.load import load_constitution
     from selfalign.constitution.render import student_layout
 
@@ -87,7 +89,7 @@ def test_the_demo_writes_the_same(tmp_path: Path, stage: str) -> None:
         for answer in answers
     ]
     base = REPOSITORY / ".cache" / "models" / "smollm2-135m"
-    assert compare(base, DEMO / stage / "adapter", tmp_path / "merged", prompts) == []
+    assert compare(base, DEMO / stage / "adapter", DEMO / stage / "merged", prompts) == []
 
 
 def test_sixteen_bits_are_rounded_to_once(base_model: Path, adapter: Path, tmp_path: Path) -> None:

@@ -122,6 +122,13 @@ def test_the_paper_presets_hold_the_published_values(
     assert config.weight_decay == 0
 
 
+def test_a_preset_fills_the_rest_of_a_section(config_file: Path, values: dict[str, Any]) -> None:
+    values |= {"preset": "small", "output": {"store": "runs", "prefix": "one/engrave"}}
+    assert load_config(write(config_file, values)).output.dtype == "fp16"
+    values["output"] |= {"dtype": "fp32"}
+    assert load_config(write(config_file, values)).output.dtype == "fp32"
+
+
 def test_the_file_overrides_its_preset(config_file: Path, values: dict[str, Any]) -> None:
     values |= {"preset": "paper", "max_length": 768, "lora": {"r": 4}, "learning_rate": "2e-4"}
     config = load_config(write(config_file, values))
