@@ -1,21 +1,16 @@
 """The part of a job that needs torch: from tokenized data to a saved adapter."""
 
-import ctypes
-import logging
-import os
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import deepspeed
 import torch
 import torch.distributed as dist
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import set_seed
+from trl.trainer.sft_config import SFTConfig
 
 from selfalign.storage.store import Store
 from selfalign_training.arguments import trainer_arguments
@@ -27,12 +22,18 @@ from selfalign_training.checkpoints.restore import Checkpoint
 from selfalign_training.config import TrainingConfig
 from selfalign_training.data.dataset import Dataset
 from selfalign_training.data.table import SequenceTable
-from selfalign_training.device import find_device, use_packing
+from selfalign_training.device import Device, find_device, use_packing
 from selfalign_training.events import MetricsLog, tell
 from selfalign_training.export import ADAPTER, MERGED
 from selfalign_training.metrics import Exporter
 from selfalign_training.mfu import find_peak
 from selfalign_training.model import DTYPES, load_model, lora_settings
+from selfalign_training.process import (
+    exchange,
+    keep_freed_memory,
+    quiet_third_parties,
+    start_process_group,
+)
 from selfalign_training.progress import ProgressCallback
 from selfalign_training.reporters import place_logs
 from selfalign_training.samples import SampleLog, earlier_logs, sample_file
@@ -47,10 +48,6 @@ from selfalign_training.weights import save_full_model
 from selfalign_training.zero import deepspeed_settings
 
 METRICS = "metrics.jsonl"
-
-# malloc.h
-M_TRIM_THRESHOLD = -1
-M_MMAP_THRESHOLD = -3
 
 
 class Session:
@@ -80,27 +77,60 @@ class Session:
             DataError, StoreError: see Keeper.
             StageError: the loss is no longer a number.
         """
-        config, plan = self._config, self._plan
+        config = self._config
         device = find_device(config)
         quiet_third_parties(cuda=device.cuda)
         if not device.cuda:
             keep_freed_memory()
-        packed = use_packing(config, device)
         start_process_group(config, cuda=device.cuda)
         self._job.mkdir(parents=True, exist_ok=True)
         keeper = self._keeper()
         checkpoint, universal = keeper.resume(deepspeed_settings(config, cuda=device.cuda))
         place_logs(config.work_dir, self._key)
-        arguments = trainer_arguments(
-            config, plan, device, self._job, packed=packed, universal=universal
+        packed = use_packing(config, device)
+        table = SequenceTable(
+            dataset.tokens, self._plan, pack_to=config.max_length if packed else None
         )
-        table = SequenceTable(dataset.tokens, plan, pack_to=config.max_length if packed else None)
-        lengths = table.lengths.tolist()
         samples = self._sample_log(table.prompt_ids, checkpoint)
+        arguments = trainer_arguments(
+            config, self._plan, device, self._job, packed=packed, universal=universal
+        )
+        termination = TerminationCallback()
+        trainer = self._trainer = self._build(
+            arguments, device, table, tokenizer, keeper, samples, termination
+        )
+        log = self._report(trainer, checkpoint, dataset.counts())
+        began = time.monotonic()
+        trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
+        keeper.finish(needed=termination.stopped)
+        if log is not None:
+            log.upload()
+            self.records = log.records
+            self.facts = {
+                "packed": packed,
+                "training_seconds": round(time.monotonic() - began, 2),
+                "padding_share": round(self._padding_share(table), 4),
+                "resumed_at_step": checkpoint.step if checkpoint else 0,
+            }
+        if samples is not None and not termination.stopped:
+            self._upload_samples()
+        return not termination.stopped
+
+    def _build(
+        self,
+        arguments: SFTConfig,
+        device: Device,
+        table: SequenceTable,
+        tokenizer: Any,  # noqa: ANN401
+        keeper: Keeper,
+        samples: SampleLog | None,
+        termination: TerminationCallback,
+    ) -> EngravingTrainer:
+        """The trainer over the loaded model."""
+        config = self._config
         # Before the model: the adapter's random half is drawn when the trainer makes it.
         set_seed(config.seed)
-        termination = TerminationCallback()
-        sampler = EpochSampler(lengths, plan.global_batch_size, config.seed)
+        sampler = EpochSampler(table.lengths.tolist(), self._plan.global_batch_size, config.seed)
         callbacks: list[TrainerCallback] = [EpochCallback(sampler), termination]
         if samples is not None:
             callbacks.append(SampleCallback(samples))
@@ -116,24 +146,12 @@ class Session:
             callbacks=callbacks,
         )
         trainer.remove_callback(PrinterCallback)
-        self._trainer = trainer
-        log = self._report(trainer, checkpoint, dataset)
-        began = time.monotonic()
-        trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
-        keeper.finish(needed=termination.stopped)
-        if log is not None:
-            log.upload()
-            self.records = log.records
-            order = epoch_order(lengths, plan.global_batch_size, config.seed, 0)
-            self.facts = {
-                "packed": packed,
-                "training_seconds": round(time.monotonic() - began, 2),
-                "padding_share": round(padding_share(lengths, order, plan.micro_batch_size), 4),
-                "resumed_at_step": checkpoint.step if checkpoint else 0,
-            }
-        if samples is not None and not termination.stopped:
-            self._upload_samples()
-        return not termination.stopped
+        return trainer
+
+    def _padding_share(self, table: SequenceTable) -> float:
+        lengths = table.lengths.tolist()
+        order = epoch_order(lengths, self._plan.global_batch_size, self._config.seed, 0)
+        return padding_share(lengths, order, self._plan.micro_batch_size)
 
     def save_weights(self) -> None:
         """Writes <job>/adapter, or <job>/merged of a model trained as a whole, on rank 0.
@@ -192,25 +210,14 @@ class Session:
         exchange(None)
 
     def _report(
-        self, trainer: EngravingTrainer, checkpoint: Checkpoint | None, dataset: Dataset
+        self, trainer: EngravingTrainer, checkpoint: Checkpoint | None, counts: dict[str, Any]
     ) -> MetricsLog | None:
         """Rank 0's log, metrics and events."""
         if not trainer.is_world_process_zero():
             return None
-        path = self._job / METRICS
-        step = checkpoint.step if checkpoint else 0
-        if checkpoint:
-            ranks = f", written by {checkpoint.world_size} ranks"
-            other = checkpoint.world_size != self._plan.ranks
-            message = f"going on from the checkpoint of step {step}{ranks if other else ''}"
-            tell("note", message=message, step=step)
-            # A fresh disk has none, and an old one may know of later steps.
-            shutil.copyfile(checkpoint.folder / METRICS, path)
+        log = self._open_log(checkpoint)
         port = self._config.metrics_port
-        log = MetricsLog(path, self._store, f"{self._config.output.prefix}/{METRICS}", step)
-        self._logs.append(path)
         exporter = None if port is None else Exporter(port)
-        counts = dataset.counts()
         if exporter is not None:
             exporter.show_rows(counts)
         card = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -220,44 +227,16 @@ class Session:
         trainer.add_callback(self._progress)
         return log
 
-
-def exchange(value: Any) -> list[Any]:  # noqa: ANN401
-    """Gives every rank what all ranks gave, in the order of the ranks."""
-    if not dist.is_initialized():
-        return [value]
-    found: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(found, value)
-    return found
-
-
-def start_process_group(config: TrainingConfig, *, cuda: bool) -> None:
-    """Starts DeepSpeed's communication, which ZeRO-3 needs before the model is loaded."""
-    if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    deepspeed.init_distributed(
-        dist_backend="nccl" if cuda else "gloo",
-        timeout=timedelta(seconds=config.process_group_timeout_s),
-        verbose=False,
-    )
-
-
-def quiet_third_parties(*, cuda: bool) -> None:
-    """Warnings and errors only; no kernel is compiled for gathering a few MB between CPUs."""
-    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
-    # It remarks that accumulation is DeepSpeed's affair, which is as it should be.
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    if not cuda:
-        # Compiling it takes 90 s and more; gloo gives the same losses without it.
-        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-
-
-def keep_freed_memory() -> None:
-    """Has glibc keep large blocks for the next step instead of giving them back to Linux.
-
-    On CPU the page faults of logits and activations are a third of a step's time otherwise.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        mallopt(M_TRIM_THRESHOLD, 1 << 30)
+    def _open_log(self, checkpoint: Checkpoint | None) -> MetricsLog:
+        """The metrics log, which goes on where the checkpoint was written."""
+        path = self._job / METRICS
+        step = checkpoint.step if checkpoint else 0
+        if checkpoint:
+            ranks = f", written by {checkpoint.world_size} ranks"
+            other = checkpoint.world_size != self._plan.ranks
+            message = f"going on from the checkpoint of step {step}{ranks if other else ''}"
+            tell("note", message=message, step=step)
+            # A fresh disk has none, and an old one may know of later steps.
+            shutil.copyfile(checkpoint.folder / METRICS, path)
+        self._logs.append(path)
+        return MetricsLog(path, self._store, f"{self._config.output.prefix}/{METRICS}", step)
