@@ -1,6 +1,7 @@
 """`selfalign run` as a user meets it: bad input before any work, ctrl-C, nothing left running."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -83,8 +84,17 @@ def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert "cannot make the folder" in error
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell's background jobs ignore ctrl-C, and so does all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.model
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_cleanly_and_leaves_no_process(small_model: Path, tmp_path: Path) -> None:
     process = RunProcess(["-f", str(write(tmp_path, str(small_model)))], tmp_path)
     for event in process.follow():
