@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from selfalign.errors import ConfigError, ModelError
@@ -19,7 +20,7 @@ DTYPES: dict[Dtype, torch.dtype] = {
 # A hub model's safetensors and what belongs to them, not the same weights in other formats.
 BASE_FILES = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt")
 # What transformers and safetensors raise for missing, torn or foreign files.
-LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
+LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 
 def load_tokenizer(name: str) -> Any:  # noqa: ANN401

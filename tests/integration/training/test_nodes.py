@@ -81,11 +81,12 @@ def test_kill_and_sigterm_end_both_nodes_and_cost_no_step(
 def test_the_node_that_knows_tells_and_the_other_is_worth_a_retry(
     make_job: MakeJob, namespaces: list[str], tmp_path: Path, base_model: Path
 ) -> None:
-    """Node 1's copy of the model lacks its weights; under ZeRO-3 both load it together."""
-    job: Job = make_job(work_dir="work", base_model="./model", zero_stage=3)
+    """Node 1's copy of the weights is torn; under ZeRO-3 both load the model together."""
+    limits = {"process_group_timeout_s": 120}
+    job: Job = make_job(work_dir="work", base_model="./model", zero_stage=3, **limits)
     for number in (0, 1):
         shutil.copytree(base_model, tmp_path / str(number) / "model")
-    (tmp_path / "1" / "model" / "model.safetensors").unlink()
+    (tmp_path / "1" / "model" / "model.safetensors").write_bytes(b"torn")
     with two_nodes(job.config, tmp_path, namespaces) as (first, second):
         codes = [node.wait(START_S) for node in (first, second)]
         assert codes[1] == 66, second.stderr
