@@ -15,6 +15,27 @@ CHAT_TEMPLATE = (
 )
 
 
+def published_layout() -> dict[str, Any]:
+    """The layout section of a training configuration."""
+    return {
+        "meta_prompts": ["# Assistant\n"],
+        "user_header": "\n\n### User\n",
+        "assistant_header": "\n\n### Assistant\n",
+        "end_marker": "\n\n### User\n",
+    }
+
+
+def small_settings(base_model: str) -> dict[str, Any]:
+    """A valid training configuration, to be changed as a test needs it."""
+    return {
+        "preset": "small",
+        "base_model": base_model,
+        "data": {"store": "runs", "stage_prefix": "demo/align"},
+        "output": {"store": "runs", "prefix": "demo/engrave"},
+        "layout": published_layout(),
+    }
+
+
 def finish_stage(store: Store, prefix: str, units: Sequence[Sequence[Row]]) -> None:
     """Writes one part for each unit, and the manifest."""
     parts = [

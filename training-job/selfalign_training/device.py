@@ -6,12 +6,11 @@ from importlib.util import find_spec
 from selfalign.errors import ConfigError
 from selfalign_training.config import TrainingConfig
 
-# What needs CUDA, and the package that it needs besides.
-NEEDS_CUDA = {"method: qlora": "bitsandbytes", "liger: true": "liger_kernel", "dtype: fp16": None}
-REMEDY = {
-    "method: qlora": "set method: lora",
-    "liger: true": "set liger: auto",
-    "dtype: fp16": "set dtype: bf16 or fp32",
+# What needs CUDA, the package that it needs besides, and what does without.
+NEEDS_CUDA: dict[str, tuple[str | None, str]] = {
+    "method: qlora": ("bitsandbytes", "set method: lora"),
+    "liger: true": ("liger_kernel", "set liger: auto"),
+    "dtype: fp16": (None, "set dtype: bf16 or fp32"),
 }
 
 
@@ -36,23 +35,22 @@ def check_device(config: TrainingConfig) -> None:
         "liger: true": config.liger is True,
         "dtype: fp16": config.dtype == "fp16",
     }
-    for setting, package in NEEDS_CUDA.items():
+    for setting, (package, remedy) in NEEDS_CUDA.items():
         if not asked[setting]:
             continue
         if not _has_cuda():
-            raise ConfigError(f"{setting} needs a CUDA device and there is none; {REMEDY[setting]}")
+            raise ConfigError(f"{setting} needs a CUDA device and there is none; {remedy}")
         if package is not None and find_spec(package) is None:
             raise ConfigError(
                 f"{setting} needs the package {package.replace('_', '-')}, which is not installed; "
-                f"install selfalign[cuda], or {REMEDY[setting]}"
+                f"install selfalign[cuda], or {remedy}"
             )
 
 
 def find_device(config: TrainingConfig) -> Device:
-    """Looks for CUDA, variable-length attention and Liger's kernels. Raises ConfigError."""
+    """Looks for CUDA, variable-length attention and Liger's kernels; see check_device before."""
     from transformers.utils.import_utils import is_flash_attn_2_available
 
-    check_device(config)
     cuda = _has_cuda()
     half = config.dtype != "fp32"
     return Device(

@@ -8,7 +8,6 @@ from typing import Any
 from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
 from selfalign.storage.store import Store
 
-CHUNK = 1 << 22
 ADAPTER, MERGED = "adapter", "merged"
 """Folders of the output; a model that was trained as a whole has no adapter."""
 
@@ -24,11 +23,9 @@ def upload_folder(store: Store, folder: Path, prefix: str, name: str) -> Iterato
 
 def file_part(path: Path, name: str) -> PartInfo:
     """Name, size and SHA-256 of a file."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return PartInfo(name=name, size=path.stat().st_size, sha256=digest.hexdigest())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return PartInfo(name=name, size=path.stat().st_size, sha256=digest)
 
 
 def publish(

@@ -18,8 +18,8 @@ First time, on one machine:
     training-job/configs/small.yaml
 
 CONFIG is a YAML file; training-job/configs/ holds whole ones, and every key is documented where it
-is defined, in training-job/selfalign_training/config.py. `preset: paper` or `preset: small` fills
-the hyper-parameters that the file leaves out; unknown keys are refused.
+is defined, in training-job/selfalign_training/config.py. `preset: paper`, `paper-distill`
+or `small` fills the hyper-parameters that the file leaves out; unknown keys are refused.
 
 The job is restartable: ended by SIGTERM, a kill or a lost machine, the same command goes on from
 the newest whole checkpoint in the store. Progress is JSON lines on stdout; messages for people are

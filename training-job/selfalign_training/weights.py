@@ -9,7 +9,8 @@ import deepspeed
 import torch
 from safetensors.torch import save_file
 
-INDEX = "model.safetensors.index.json"
+from selfalign_training.merge import INDEX
+
 SHARD_BYTES = 4 << 30
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id
-from support.training_data import finish_stage
+from support.training_data import finish_stage, published_layout
 from support.training_job import Job, MakeJob
 
 COLOURS = ("red", "green", "blue", "black", "white", "brown")
@@ -81,6 +81,22 @@ def base_model(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> Pat
     return folder
 
 
+@pytest.fixture
+def adapter(base_model: Path, tmp_path: Path) -> Path:
+    """An adapter of the tiny model that changes what it writes."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(base_model)
+    model = get_peft_model(base, LoraConfig(r=4, lora_alpha=6, target_modules=["q_proj", "o_proj"]))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(str(tmp_path / "adapter"))
+    return tmp_path / "adapter"
+
+
 @pytest.fixture(scope="session")
 def make_job(
     tmp_path_factory: pytest.TempPathFactory, base_model: Path, rows: list[Row]
@@ -95,12 +111,7 @@ def make_job(
             "base_model": str(base_model),
             "data": {"store": store.url, "stage_prefix": "run/align"},
             "output": {"store": store.url, "prefix": "run/engrave"},
-            "layout": {
-                "meta_prompts": ["# Assistant\n", "# Helper\n"],
-                "user_header": "\n\n### User\n",
-                "assistant_header": "\n\n### Assistant\n",
-                "end_marker": "\n\n### User\n",
-            },
+            "layout": published_layout() | {"meta_prompts": ["# Assistant\n", "# Helper\n"]},
             "learning_rate": 2e-2,
             "epochs": 2,
             "warmup_steps": 1,

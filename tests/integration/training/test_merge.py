@@ -13,21 +13,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def adapter(base_model: Path, tmp_path: Path) -> Path:
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    base = AutoModelForCausalLM.from_pretrained(base_model)
-    model = get_peft_model(base, LoraConfig(r=4, lora_alpha=6, target_modules=["q_proj", "o_proj"]))
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    model.save_pretrained(str(tmp_path / "adapter"))
-    return tmp_path / "adapter"
-
-
 def sharded(base_model: Path, target: Path) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -20,21 +20,6 @@ DEMO = REPOSITORY / "runs" / "demo"
 TOKENS = 32
 
 
-@pytest.fixture
-def adapter(base_model: Path, tmp_path: Path) -> Path:
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    base = AutoModelForCausalLM.from_pretrained(base_model)
-    model = get_peft_model(base, LoraConfig(r=4, lora_alpha=6, target_modules=["q_proj", "o_proj"]))
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.3)
-    model.save_pretrained(str(tmp_path / "adapter"))
-    return tmp_path / "adapter"
-
-
 def texts(model: Any, tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
     """Greedy continuations of the prompts, one batch."""
     tokenizer.padding_side = "left"

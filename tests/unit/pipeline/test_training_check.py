@@ -9,6 +9,7 @@ import pytest
 
 from selfalign.errors import ConfigError
 from selfalign.pipeline.executors.training_check import run_training_check
+from support.training_data import small_settings
 
 WITHOUT_TORCH = """
 import sys
@@ -20,18 +21,7 @@ sys.exit(main(["check", sys.argv[1], "2"]))
 
 @pytest.fixture
 def settings() -> dict[str, Any]:
-    return {
-        "preset": "small",
-        "base_model": "owner/base",
-        "data": {"store": "runs", "stage_prefix": "demo/align"},
-        "output": {"store": "runs", "prefix": "demo/engrave"},
-        "layout": {
-            "meta_prompts": ["# Assistant\n"],
-            "user_header": "\n\n### User\n",
-            "assistant_header": "\n\n### Assistant\n",
-            "end_marker": "\n\n### User\n",
-        },
-    }
+    return small_settings("owner/base")
 
 
 def test_a_good_file_passes_also_where_there_is_no_torch(

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from support.training_data import small_settings
+
 
 @pytest.fixture
 def base_model(tmp_path: Path) -> Path:
@@ -17,18 +19,7 @@ def base_model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def values(base_model: Path) -> dict[str, Any]:
-    return {
-        "preset": "small",
-        "base_model": str(base_model),
-        "data": {"store": "runs", "stage_prefix": "demo/align"},
-        "output": {"store": "runs", "prefix": "demo/engrave"},
-        "layout": {
-            "meta_prompts": ["# Assistant\n"],
-            "user_header": "\n\n### User\n",
-            "assistant_header": "\n\n### Assistant\n",
-            "end_marker": "\n\n### User\n",
-        },
-    }
+    return small_settings(str(base_model))
 
 
 @pytest.fixture
