@@ -1,14 +1,13 @@
 """What of a training configuration decides memory and time."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from selfalign.errors import ConfigError
-from selfalign_training.config import TrainingConfig
+from selfalign_training.config import Method, TrainingConfig
 from selfalign_training.estimate.shapes import ModelShape
 from selfalign_training.zero import deepspeed_settings
 
-Method = Literal["lora", "qlora", "full"]
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 # Defaults of DeepSpeed 0.19 (runtime/zero/config.py).
 BUCKET = 500_000_000
@@ -82,16 +81,15 @@ class Plan:
 
 def make_plan(config: TrainingConfig, shape: ModelShape, gpus: int) -> Plan:
     """Raises ConfigError where a LoRA target is no projection of a LLaMA-like layer."""
-    method: Method = config.method
     unknown = sorted(set(config.lora.targets) - set(shape.linears()))
-    if unknown and method != "full":
+    if unknown and config.method != "full":
         raise ConfigError(
             f"lora.targets: {unknown[0]!r} matches no module of {config.base_model}; expected "
             f"some of {', '.join(shape.linears())}"
         )
     return Plan(
         shape=shape,
-        method=method,
+        method=config.method,
         rank=config.lora.r,
         targets=config.lora.targets,
         dropout=config.lora.dropout,

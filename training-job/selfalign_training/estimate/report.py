@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from selfalign_training.batches import BatchPlan, plan_batches
-from selfalign_training.config import TrainingConfig
+from selfalign_training.config import Method, TrainingConfig
 from selfalign_training.estimate.duration import Cluster, Duration, estimate_duration
 from selfalign_training.estimate.known import find_shape
 from selfalign_training.estimate.memory import Memory, estimate_memory
 from selfalign_training.estimate.parts import GIB
 from selfalign_training.estimate.plan import (
     ON_GPU,
-    Method,
     Plan,
     Sharding,
     make_plan,
