@@ -1,8 +1,10 @@
 """A real Prometheus over a folder, scraping local processes every half second."""
 
+import json
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +39,22 @@ def prometheus_server(folder: Path, targets: Mapping[str, str]) -> Iterator[str]
     finally:
         process.terminate()
         process.wait(20)
+
+
+def wait_for_scrape(url: str, job: str) -> None:
+    """Returns once the job's target has answered a scrape.
+
+    Raises:
+        RuntimeError: it has not within 30 seconds.
+    """
+    query = urllib.parse.urlencode({"query": f'up{{job="{job}"}} == 1'})
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=5) as response:
+            if json.load(response)["data"]["result"]:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"Prometheus has not scraped {job}")
 
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

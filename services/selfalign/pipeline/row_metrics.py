@@ -37,6 +37,12 @@ class RowMetrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
+        # There at zero from the start: rate() sees no increase in a series that is first
+        # scraped after it.
+        self._rows.labels(stage, "accepted", "")
+        self._tokens.labels(stage, "prompt")
+        self._tokens.labels(stage, "completion")
+        self._seconds.labels(stage)
 
     def count(self, row: Row) -> None:
         """Takes a row in."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
-from prometheus_client import Counter
 
 from selfalign.errors import SelfAlignError
+from selfalign.rpc.call_series import CallSeries
 from selfalign.rpc.drain import Drain, DrainedRequests
 from selfalign.rpc.limits import OVERLOAD_RETRY_S, CallLimits, Context, Failure, refusal_of
 from selfalign.rpc.status import DETAILS_KEY, code_of, details_of, shortened
@@ -68,27 +68,27 @@ class CallInterceptor(Interceptor):
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary:
-            series = _Series(self._metrics, "unary", method)
+            series = CallSeries(self._metrics, "unary", method)
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(handler.unary_unary, series), **codec
             )
         if handler.unary_stream:
-            series = _Series(self._metrics, "server_stream", method)
+            series = CallSeries(self._metrics, "server_stream", method)
             return grpc.unary_stream_rpc_method_handler(
                 self._stream(handler.unary_stream, series), **codec
             )
         if handler.stream_stream:
-            series = _Series(self._metrics, "bidi_stream", method)
+            series = CallSeries(self._metrics, "bidi_stream", method)
             return grpc.stream_stream_rpc_method_handler(
                 self._stream(handler.stream_stream, series), **codec
             )
         assert handler.stream_unary is not None
-        series = _Series(self._metrics, "client_stream", method)
+        series = CallSeries(self._metrics, "client_stream", method)
         return grpc.stream_unary_rpc_method_handler(
             self._unary(handler.stream_unary, series), **codec
         )
 
-    def _unary(self, behavior: Behavior, series: "_Series") -> Behavior:
+    def _unary(self, behavior: Behavior, series: CallSeries) -> Behavior:
         async def call(request: Request, context: Context) -> Message:
             started, code = self._begin(series), grpc.StatusCode.OK
             try:
@@ -114,7 +114,7 @@ class CallInterceptor(Interceptor):
 
         return call
 
-    def _stream(self, behavior: Behavior, series: "_Series") -> Behavior:
+    def _stream(self, behavior: Behavior, series: CallSeries) -> Behavior:
         async def call(request: Request, context: Context) -> AsyncIterator[Any]:
             started, code = self._begin(series), grpc.StatusCode.OK
             request = self._until_drain(request, series)
@@ -145,41 +145,20 @@ class CallInterceptor(Interceptor):
 
         return call
 
-    def _begin(self, series: "_Series") -> float:
+    def _begin(self, series: CallSeries) -> float:
         self._running += 1
         series.started.inc()
         return time.perf_counter()
 
-    def _end(self, series: "_Series", started: float, code: grpc.StatusCode) -> None:
+    def _end(self, series: CallSeries, started: float, code: grpc.StatusCode) -> None:
         self._running -= 1
         series.seconds.observe(time.perf_counter() - started)
         series.handled(code).inc()
 
-    def _until_drain(self, request: Request, series: "_Series") -> Request:
+    def _until_drain(self, request: Request, series: CallSeries) -> Request:
         if series.kind in ("bidi_stream", "client_stream"):
             return self._drain.requests(request, series.received.inc)
         return request
-
-
-class _Series:
-    """The metric children of one method, looked up once."""
-
-    def __init__(self, metrics: Metrics, kind: str, method: str) -> None:
-        service, _, name = method.lstrip("/").rpartition("/")
-        labels = (kind, service, name)
-        self.kind = kind
-        self.method = method
-        self.started = metrics.grpc_started.labels(*labels)
-        self.received = metrics.grpc_received.labels(*labels)
-        self.sent = metrics.grpc_sent.labels(*labels)
-        self.seconds = metrics.grpc_handling_seconds.labels(*labels)
-        self._handled = metrics.grpc_handled
-        self._labels = labels
-        self.handled(grpc.StatusCode.OK)
-
-    def handled(self, code: grpc.StatusCode) -> Counter:
-        name = "".join(word.capitalize() for word in code.name.split("_"))
-        return self._handled.labels(*self._labels, "OK" if name == "Ok" else name)
 
 
 def _failure(error: Exception, method: str) -> Failure:

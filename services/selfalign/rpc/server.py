@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from selfalign.rpc.auth import BearerTokens
+from selfalign.rpc.call_series import prepare_series
 from selfalign.rpc.channel import MEBIBYTE
 from selfalign.rpc.drain import Drain
 from selfalign.rpc.health import Health
@@ -103,6 +104,7 @@ def _build(
     )
     for registration in registrations:
         registration.add(server)
+        prepare_series(metrics, registration.full_name)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if settings.reflection:
         names = [registration.full_name for registration in registrations]

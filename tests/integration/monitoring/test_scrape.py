@@ -15,7 +15,7 @@ from selfalign.pipeline.run_metrics import RunMetrics
 from selfalign.telemetry.exporter import serving_metrics
 from support.model_server_process import ModelServerProcess
 from support.panels import ask_all, table
-from support.prometheus_server import PROMETHEUS, prometheus_server
+from support.prometheus_server import PROMETHEUS, prometheus_server, wait_for_scrape
 from support.runs import run_in
 from support.s3_server import free_port
 from support.tiny_llama import save_tiny_llama
@@ -70,6 +70,9 @@ def test_panels_of_pipeline_and_inference(tmp_path: Path) -> None:
         addresses = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
         addresses["engine"] = engine.url.removeprefix("http://")
         with prometheus_server(tmp_path, addresses) as url:
+            # A rate needs two samples: one from before the work.
+            for job in ("engine", "service", "runner"):
+                wait_for_scrape(url, job)
             metrics.show(ProgressEvent("stage_started", "align", {}))
             assert work(config, target, ports["worker"], metrics) == 0
             answers = [
