@@ -22,3 +22,14 @@ podFailurePolicy:
     - action: FailJob
       onExitCodes: {containerName: {{ .container }}, operator: In, values: {{ toJson .codes }}}
 {{- end -}}
+
+{{/* A Job's pods go to different nodes where there is room, so that one lost node costs one of them. */}}
+{{- define "selfalign.job.topologySpread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        batch.kubernetes.io/job-name: ${NAME}
+{{- end -}}

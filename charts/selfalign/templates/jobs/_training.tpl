@@ -47,6 +47,7 @@ spec:
       {{- with include "selfalign.gpuPlacement" (list . $training.gpus) }}
       {{- . | nindent 6 }}
       {{- end }}
+      {{- include "selfalign.job.topologySpread" . | nindent 6 }}
       subdomain: ${NAME}
       restartPolicy: Never
       terminationGracePeriodSeconds: {{ add $training.graceSeconds 30 }}

@@ -26,6 +26,7 @@ spec:
       {{- with include "selfalign.placement" $v.services }}
       {{- . | nindent 6 }}
       {{- end }}
+      {{- include "selfalign.job.topologySpread" . | nindent 6 }}
       restartPolicy: Never
       containers:
         - name: worker
