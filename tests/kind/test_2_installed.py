@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from selfalign.errors import EngineUnavailable, SelfAlignError
-from selfalign.rpc.clients import PrincipleEngineClient
+from selfalign.errors import EngineError, EngineUnavailable, SelfAlignError
+from selfalign.rpc.clients import PrincipleEngineClient, PromptSynthesizerClient, RefinerClient
 from selfalign.rpc.probe import probe
+from selfalign.storage.rows import PromptItem
 from support.cluster import Cluster, CommandFailed, run
 from support.kind_release import SERVICES, VERSION, Release, tell
 from support.kind_run import other_command
 
+CALL_SECONDS = 120.0
 NAMES = ("prompt-synthesizer", "principle-engine", "refiner")
 IMAGES = (
     SERVICES,
@@ -80,6 +82,45 @@ async def test_a_call_with_and_without_the_token(release: Release) -> None:
         async with PrincipleEngineClient(plain) as client:
             with pytest.raises(EngineUnavailable):
                 await client.get_constitution(10.0)
+
+
+async def test_the_principle_engine_aligns_a_prompt_from_outside(release: Release) -> None:
+    item = PromptItem("p1", "Name three things that grow in a vegetable garden.", seed=1)
+    with release.cluster.forward("service/selfalign-principle-engine", 50051) as port:
+        async with PrincipleEngineClient(release.channel(port)) as client:
+            row = await client.align_prompt(item, CALL_SECONDS)
+    assert (row.prompt_id, row.instruction) == (item.prompt_id, item.instruction)
+    assert row.status in ("accepted", "rejected")
+    assert row.model_id and row.completion_tokens > 0
+    tell(f"principle-engine from outside: {row.status}, {row.completion_tokens} tokens")
+
+
+async def test_the_synthesizer_writes_prompts_from_outside(release: Release) -> None:
+    hints = [("Questions about how to do something", "Gardens")]
+    with release.cluster.forward("service/selfalign-prompt-synthesizer", 50051) as port:
+        async with PromptSynthesizerClient(release.channel(port)) as client:
+            rows = [
+                row
+                async for row in client.synthesize_prompts(
+                    source="topic_guided",
+                    completions=1,
+                    hints=hints,
+                    seed=1,
+                    deadline_s=CALL_SECONDS,
+                )
+            ]
+    assert rows
+    assert {row.topic for row in rows} == {"Gardens"}
+    assert all(row.instruction or row.reason for row in rows)
+    tell(f"prompt-synthesizer from outside: {len(rows)} rows")
+
+
+async def test_the_refiner_tells_that_its_engine_waits(release: Release) -> None:
+    """The engraved model is not there before stage 3; a call ends at its deadline or before."""
+    with release.cluster.forward("service/selfalign-refiner", 50051) as port:
+        async with RefinerClient(release.channel(port)) as client:
+            with pytest.raises(EngineError):
+                await client.refine_prompt(PromptItem("p1", "Name a vegetable."), 5.0)
 
 
 def test_engraved_waits_at_no_replicas(release: Release) -> None:

@@ -2,13 +2,19 @@
 
 import json
 import os
+import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from selfalign.storage.open import open_store
+from support.browser import NONE_FOUND, dom, find_browser
+from support.cluster import run as command
 from support.cluster import wait_for
 from support.kind_release import CHART, ROOT, SERVICES, VALUES, Release, tell
 from support.kind_run import PipelineRun, other_command, start
@@ -36,6 +42,12 @@ def clean(release: Release, prometheus: str) -> PipelineRun:
     upgraded = release.cluster.helm("upgrade", "selfalign", str(CHART), *VALUES, "--timeout", "5m")
     assert "has been upgraded" in upgraded
     tell(f"run clean: {run.elapsed()}: helm upgrade to the current chart")
+    jobs = status_from_a_laptop(run)
+    assert {job["stage"] for job in jobs if job["active"]} == {"", "align"}
+    run.stage_pod("engrave", 0, "step")
+    nodes = {run.node_of("engrave", index) for index in (0, 1)}
+    assert len(nodes) == 2, nodes
+    tell(f"run clean: {run.elapsed()}: engrave trains on {' and '.join(sorted(nodes))}")
     run.wait()
     return run
 
@@ -86,9 +98,18 @@ def test_ended_stages_leave_no_pods_of_theirs_running(clean: PipelineRun) -> Non
     assert (base, engraved) == (1, 0)
 
 
-def test_the_report_is_in_the_bucket(clean: PipelineRun, tmp_path: Path) -> None:
-    from selfalign.storage.open import open_store
+def status_from_a_laptop(run: PipelineRun) -> list[dict[str, Any]]:
+    """What `status --kubernetes` shows with a kubeconfig and without the keys of the bucket."""
+    cluster = run.release.cluster
+    options = ("--kubernetes", "--namespace", cluster.namespace)
+    cli = str(Path(sys.executable).parent / "selfalign")
+    found: list[dict[str, Any]] = json.loads(
+        command(cli, "status", "--run", run.name, *options, "--json")
+    )
+    return found
 
+
+def test_the_report_is_in_the_bucket(clean: PipelineRun, tmp_path: Path) -> None:
     with clean.release.store() as environment, pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -99,6 +120,15 @@ def test_the_report_is_in_the_bucket(clean: PipelineRun, tmp_path: Path) -> None
     assert b"<svg" in report.read_bytes()
     assert any(key.endswith("merged/config.json") for key in keys)
     tell(f"report: {report.relative_to(ROOT)}, {report.stat().st_size / 1e3:.0f} kB")
+    browser = find_browser()
+    if browser is None:
+        pytest.skip(NONE_FOUND)
+    document = dom(browser, report, tmp_path)
+    assert "<title>clean · selfalign</title>" in document
+    charts = re.findall(r'<svg [^>]*aria-label="([^"]*)".*?</svg>', document, re.DOTALL)
+    assert len(charts) == document.count("<svg ") >= 5
+    for chart in charts:
+        tell(f"report's chart in the browser: {chart}")
 
 
 def test_every_panel_shows_the_run(clean: PipelineRun, prometheus: str) -> None:

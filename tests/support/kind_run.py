@@ -37,6 +37,12 @@ class PipelineRun:
                 return pod
         return None
 
+    def node_of(self, stage: str, index: int) -> str:
+        """Name of the node that the running pod is on."""
+        pod = self.pod_of(stage, index)
+        assert pod is not None, f"pod {index} of stage {stage} does not run"
+        return str(pod["spec"]["nodeName"])
+
     def stage_pod(self, stage: str, index: int, event: str) -> Object:
         """That pod as soon as it has reported such an event: in the middle of its work."""
 

@@ -1,9 +1,6 @@
 """The report in a real browser: what it shows, and that it asks nobody for anything."""
 
-import os
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -12,32 +9,17 @@ import pytest
 
 from selfalign.evaluation.report import render_report
 from support import made_up_run
+from support.browser import NONE_FOUND, dom, find_browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-)  # fmt: skip
 EVIL = "<script>document.title = 'taken over'</script><b id=evil>bold</b>"
 
 
 @pytest.fixture
 def browser() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = find_browser()
     if found is None:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
+        pytest.skip(NONE_FOUND)
     return found
-
-
-def dom(browser: str, page: Path, folder: Path) -> str:
-    """The page's document after loading, as the browser understands it."""
-    # A browser started by a test must not look for the user's session.
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("DBUS")}
-    command = [browser, *FLAGS, f"--user-data-dir={folder}", "--dump-dom", page.as_uri()]
-    done = subprocess.run(
-        command, capture_output=True, timeout=100, check=True, env=environment, cwd=folder
-    )
-    return done.stdout.decode()
 
 
 async def test_the_browser_shows_the_report_and_runs_nothing(browser: str, tmp_path: Path) -> None:
