@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from selfalign.rpc.clients import RefinerClient
 from selfalign.storage.open import open_store
+from selfalign.storage.rows import PromptItem
 from support.browser import NONE_FOUND, dom, find_browser
 from support.cluster import run as command
 from support.cluster import wait_for
@@ -129,6 +131,21 @@ def test_the_report_is_in_the_bucket(clean: PipelineRun, tmp_path: Path) -> None
     assert len(charts) == document.count("<svg ") >= 5
     for chart in charts:
         tell(f"report's chart in the browser: {chart}")
+
+
+async def test_the_final_model_answers_the_refiner_once_it_is_scaled_up(clean: PipelineRun) -> None:
+    cluster = clean.release.cluster
+    engraved = "deployment/selfalign-engine-engraved"
+    cluster.kubectl("scale", engraved, "--replicas=1")
+    cluster.kubectl("rollout", "status", engraved, "--timeout=180s")
+    item = PromptItem("p1", "Name three things that grow in a vegetable garden.", seed=1)
+    with cluster.forward("service/selfalign-refiner", 50051) as port:
+        async with RefinerClient(clean.release.channel(port)) as client:
+            row = await client.refine_prompt(item, 120.0)
+    cluster.kubectl("scale", engraved, "--replicas=0")
+    assert row.status in ("accepted", "rejected")
+    assert row.completion_tokens > 0
+    tell(f"refiner from outside: {row.status}, {row.completion_tokens} tokens")
 
 
 def test_every_panel_shows_the_run(clean: PipelineRun, prometheus: str) -> None:
