@@ -3,9 +3,8 @@
 . "$(dirname "$0")/env.sh"
 cd "$root"
 export SELFALIGN_KUBECONFIG=$KUBECONFIG
-start=$SECONDS
 .venv/bin/pytest -m kind tests/integration/kubernetes tests/kind "$@"
 status=$?
-echo "kind suite: $((SECONDS - start)) s"
-[ "${KEEP:-0}" = 1 ] || "$here/down.sh" --all
+# quietly: the suite's summary is the last line
+[ "${KEEP:-0}" = 1 ] || "$here/down.sh" --all >"$KIND_CACHE/down.log" 2>&1
 exit $status
