@@ -21,5 +21,7 @@ load() {
   printf '%s\n' "${entries[@]}" | docker exec -i "$node" tee -a $loaded >/dev/null
   echo "$node: loaded ${missing[*]}"
 }
-for node in $(kind get nodes --name "$KIND_CLUSTER" | grep -v control-plane | sort); do load "$node"; done
+loads=()
+for node in $(kind get nodes --name "$KIND_CLUSTER" | grep -v control-plane | sort); do load "$node" & loads+=($!); done
+for load in "${loads[@]}"; do wait "$load"; done
 echo "images loaded: $((SECONDS - start)) s"
