@@ -76,8 +76,13 @@ def list_parts(store: Store, stage_prefix: str) -> list[str]:
 
 def parse_part(key: str, data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     """Decodes a part. Raises DataError if it is no Parquet table of ours."""
+    wanted = list(columns) if columns else None
     try:
-        return pq.read_table(io.BytesIO(data), columns=list(columns) if columns else None)
+        # From memory and in this thread: a thread of Arrow that lets go of a Python file while the
+        # interpreter ends aborts the process (apache/arrow#33975).
+        file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+        table = file.read(wanted, use_threads=False)
+        return table.select(wanted) if wanted else table
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, KeyError) as error:
         raise DataError(f"{key}: not a readable part: {error}") from error
 

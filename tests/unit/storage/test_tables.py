@@ -1,7 +1,12 @@
 """Rows through Parquet parts and back; the latest attempt counts."""
 
+import io
+import subprocess
+import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +18,7 @@ from selfalign.storage.rows import Row, RowStatus, content_hash, derive_seed, pr
 from selfalign.storage.tables import (
     create_part,
     list_parts,
+    parse_part,
     part_name,
     read_rows,
     to_rows,
@@ -90,3 +96,28 @@ def test_hashes_keep_borders_and_seeds_keep_scopes() -> None:
     assert derive_seed(1, "align", "x") == derive_seed(1, "align", "x")
     assert len({derive_seed(run, "align", n) for run in range(9) for n in range(99)}) == 891
     assert 0 <= derive_seed(1, "align") < 2**31
+
+
+def test_a_column_that_is_missing_is_told() -> None:
+    data = io.BytesIO()
+    pq.write_table(pa.table({"row_id": ["a"], "status": ["accepted"]}), data)
+    assert parse_part("key", data.getvalue(), ["status"]).column_names == ["status"]
+    with pytest.raises(DataError, match=r"key: not a readable part: .*attempt"):
+        parse_part("key", data.getvalue(), ["row_id", "attempt"])
+
+
+def test_reading_starts_no_thread() -> None:
+    """Threads of Arrow may abort the process when it ends; see parse_part."""
+    script = """
+import io, os
+import pyarrow as pa, pyarrow.parquet as pq
+from selfalign.storage.tables import parse_part
+data = io.BytesIO()
+pq.write_table(pa.table({name: ["text"] * 9 for name in "abcdef"}), data)
+before = len(os.listdir("/proc/self/task"))
+parse_part("key", data.getvalue())
+print(before, len(os.listdir("/proc/self/task")))
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    before, after = said.split()
+    assert before == after

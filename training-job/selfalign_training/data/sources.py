@@ -1,7 +1,6 @@
 """The accepted rows of a finished stage, read part by part."""
 
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +93,7 @@ def _read_part(store: Store, key: str, part: PartInfo) -> Iterator[dict[str, Any
             f"part has {digest[:16]}...; it was changed after its stage had ended"
         )
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
+        file = pq.ParquetFile(pa.BufferReader(data))
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(COLUMNS)):
             if batch.schema.names != list(COLUMNS):
                 batch = batch.select(list(COLUMNS))
