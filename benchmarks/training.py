@@ -228,7 +228,7 @@ def bare_loop(config: TrainingConfig, batches: list[Batch]) -> Round:
         optimizer.step()
         optimizer.zero_grad()
         recorder.end()
-        recorder.losses.append(float(loss))
+        recorder.losses.append(float(loss.detach()))
     return recorder.round()
 
 
