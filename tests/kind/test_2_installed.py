@@ -47,6 +47,16 @@ def test_model_server_and_training_share_the_torch_layer(images: dict[str, Any])
     tell(f"model-server and training share {len(shared)} layers; torch: {torch.split()[0]}")
 
 
+def test_memory_at_rest(release: Release) -> None:
+    """Before anybody has asked for anything."""
+    used = memory_of_pods(release.cluster)
+    assert used
+    for pod, megabytes in sorted(used.items()):
+        tell(f"at rest: {pod}: {megabytes:.0f} MB")
+        limit = 300 if "engine" not in pod else 1500
+        assert megabytes < limit, f"{pod} uses {megabytes:.0f} MB while nothing is done"
+
+
 def test_no_compiler_and_no_cache_is_left(release: Release) -> None:
     for target in ("deployment/selfalign-refiner", "deployment/selfalign-engine-base"):
         shell = ["exec", target, "--", "sh", "-c"]
@@ -125,15 +135,6 @@ async def test_the_refiner_tells_that_its_engine_waits(release: Release) -> None
 
 def test_engraved_waits_at_no_replicas(release: Release) -> None:
     assert release.cluster.get("deployment", "selfalign-engine-engraved")["spec"]["replicas"] == 0
-
-
-def test_memory_at_rest(release: Release) -> None:
-    used = memory_of_pods(release.cluster)
-    assert used
-    for pod, megabytes in sorted(used.items()):
-        tell(f"at rest: {pod}: {megabytes:.0f} MB")
-        limit = 300 if "engine" not in pod else 1500
-        assert megabytes < limit, f"{pod} uses {megabytes:.0f} MB while nothing is done"
 
 
 def test_a_run_into_a_bucket_that_is_not_there_ends_soon(release: Release) -> None:
