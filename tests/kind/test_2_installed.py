@@ -147,14 +147,15 @@ def test_a_run_into_a_bucket_that_is_not_there_ends_soon(release: Release) -> No
 
 
 def memory_of_pods(cluster: Cluster) -> dict[str, float]:
-    """Working set of each pod in MB, as the nodes' kubelets tell it."""
+    """Resident memory of each pod in MB, as the kubelets tell it: the working set would count the
+    cached pages of an image that was just loaded."""
     used = {}
     nodes = run("kubectl", "get", "nodes", "-o", "name").split()
     for node in nodes:
         path = f"/api/v1/nodes/{node.removeprefix('node/')}/proxy/stats/summary"
         for pod in json.loads(run("kubectl", "get", "--raw", path))["pods"]:
-            if pod["podRef"]["namespace"] == cluster.namespace and "workingSetBytes" in pod.get(
+            if pod["podRef"]["namespace"] == cluster.namespace and "rssBytes" in pod.get(
                 "memory", {}
             ):
-                used[pod["podRef"]["name"]] = pod["memory"]["workingSetBytes"] / 1e6
+                used[pod["podRef"]["name"]] = pod["memory"]["rssBytes"] / 1e6
     return used
