@@ -41,11 +41,13 @@ def clean(release: Release, prometheus: str) -> PipelineRun:
     """The finished run. While it aligns, the release is upgraded to the current chart."""
     run = start(release, "clean")
     run.stage_pod("align", 0, "rows")
+    jobs = {job["stage"]: job for job in status_from_a_laptop(run)}
+    assert jobs.keys() == {"", "topics", "prompts", "align"}
+    assert jobs[""]["active"] == 1
+    assert len(jobs["align"]["pods"]) == 2
     upgraded = release.cluster.helm("upgrade", "selfalign", str(CHART), *VALUES, "--timeout", "5m")
     assert "has been upgraded" in upgraded
     tell(f"run clean: {run.elapsed()}: helm upgrade to the current chart")
-    jobs = status_from_a_laptop(run)
-    assert {job["stage"] for job in jobs if job["active"]} == {"", "align"}
     run.stage_pod("engrave", 0, "step")
     nodes = {run.node_of("engrave", index) for index in (0, 1)}
     assert len(nodes) == 2, nodes
