@@ -9,7 +9,7 @@ from selfalign.errors import EngineError, EngineUnavailable, SelfAlignError
 from selfalign.rpc.clients import PrincipleEngineClient, PromptSynthesizerClient, RefinerClient
 from selfalign.rpc.probe import probe
 from selfalign.storage.rows import PromptItem
-from support.cluster import Cluster, CommandFailed, run
+from support.cluster import Cluster, CommandFailed, run, wait_for
 from support.kind_release import SERVICES, VERSION, Release, tell
 from support.kind_run import other_command
 
@@ -49,8 +49,13 @@ def test_model_server_and_training_share_the_torch_layer(images: dict[str, Any])
 
 def test_memory_at_rest(release: Release) -> None:
     """Before anybody has asked for anything."""
-    used = memory_of_pods(release.cluster)
-    assert used
+
+    def measured() -> dict[str, float]:
+        used = memory_of_pods(release.cluster)
+        return used if all(megabytes > 1 for megabytes in used.values()) else {}
+
+    used = wait_for("the kubelets have measured every pod", measured, 90, pause=5)
+    assert len(used) == 5
     for pod, megabytes in sorted(used.items()):
         tell(f"at rest: {pod}: {megabytes:.0f} MB")
         limit = 300 if "engine" not in pod else 1500
