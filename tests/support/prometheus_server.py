@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from support.cluster import wait_for
 from support.s3_server import REPOSITORY, free_port
 
 PROMETHEUS = REPOSITORY / ".cache" / "bin" / "prometheus"
@@ -42,19 +43,14 @@ def prometheus_server(folder: Path, targets: Mapping[str, str]) -> Iterator[str]
 
 
 def wait_for_scrape(url: str, job: str) -> None:
-    """Returns once the job's target has answered a scrape.
-
-    Raises:
-        RuntimeError: it has not within 30 seconds.
-    """
+    """Returns once the job's target has answered a scrape."""
     query = urllib.parse.urlencode({"query": f'up{{job="{job}"}} == 1'})
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def scraped() -> bool:
         with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=5) as response:
-            if json.load(response)["data"]["result"]:
-                return
-        time.sleep(0.1)
-    raise RuntimeError(f"Prometheus has not scraped {job}")
+            return bool(json.load(response)["data"]["result"])
+
+    wait_for(f"Prometheus has scraped {job}", scraped, 30, pause=0.1)
 
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

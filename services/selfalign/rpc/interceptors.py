@@ -15,7 +15,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from selfalign.errors import SelfAlignError
-from selfalign.rpc.call_series import CallSeries
+from selfalign.rpc.call_series import KINDS, CallSeries
 from selfalign.rpc.drain import Drain, DrainedRequests
 from selfalign.rpc.limits import OVERLOAD_RETRY_S, CallLimits, Context, Failure, refusal_of
 from selfalign.rpc.status import DETAILS_KEY, code_of, details_of, shortened
@@ -67,23 +67,21 @@ class CallInterceptor(Interceptor):
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
         }
+        kind = KINDS[handler.request_streaming, handler.response_streaming]
+        series = CallSeries(self._metrics, kind, method)
         if handler.unary_unary:
-            series = CallSeries(self._metrics, "unary", method)
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(handler.unary_unary, series), **codec
             )
         if handler.unary_stream:
-            series = CallSeries(self._metrics, "server_stream", method)
             return grpc.unary_stream_rpc_method_handler(
                 self._stream(handler.unary_stream, series), **codec
             )
         if handler.stream_stream:
-            series = CallSeries(self._metrics, "bidi_stream", method)
             return grpc.stream_stream_rpc_method_handler(
                 self._stream(handler.stream_stream, series), **codec
             )
         assert handler.stream_unary is not None
-        series = CallSeries(self._metrics, "client_stream", method)
         return grpc.stream_unary_rpc_method_handler(
             self._unary(handler.stream_unary, series), **codec
         )
