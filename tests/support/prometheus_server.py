@@ -43,8 +43,10 @@ def prometheus_server(folder: Path, targets: Mapping[str, str]) -> Iterator[str]
 
 
 def wait_for_scrape(url: str, job: str) -> None:
-    """Returns once the job's target has answered a scrape."""
-    query = urllib.parse.urlencode({"query": f'up{{job="{job}"}} == 1'})
+    """Returns once the job's target has answered a scrape that began after this call."""
+    up = f'up{{job="{job}"}}'
+    fields = {"query": f"{up} == 1 and timestamp({up}) > {time.time()}"}
+    query = urllib.parse.urlencode(fields)
 
     def scraped() -> bool:
         with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=5) as response:

@@ -70,11 +70,13 @@ def test_panels_of_pipeline_and_inference(tmp_path: Path) -> None:
         addresses = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
         addresses["engine"] = engine.url.removeprefix("http://")
         with prometheus_server(tmp_path, addresses) as url:
-            # A rate needs two samples: one from before the work.
+            # A rate needs a sample from before the work and one from after it.
             for job in ("engine", "service", "runner"):
                 wait_for_scrape(url, job)
             metrics.show(ProgressEvent("stage_started", "align", {}))
             assert work(config, target, ports["worker"], metrics) == 0
+            for job in ("engine", "service", "runner"):
+                wait_for_scrape(url, job)
             answers = [
                 answer
                 for answer in ask_all(url, minutes=5, rate="5s")
