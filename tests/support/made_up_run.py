@@ -14,7 +14,8 @@ from selfalign.evaluation.inputs import EvaluationInputs
 from selfalign.evaluation.results import EvaluationResults
 from selfalign.evaluation.run_view import LossCurve, RunView, view_table
 from selfalign.evaluation.settings import EvaluationSettings
-from selfalign.inference.engine import Completion, SamplingParams
+from selfalign.inference.engine import Completion
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import PromptItem, Row, RowStatus, prompt_id
 from selfalign.storage.tables import to_table

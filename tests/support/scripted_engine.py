@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from selfalign.inference.engine import Completion, EngineInfo, SamplingParams
+from selfalign.inference.engine import Completion, EngineInfo
+from selfalign.settings.sampling import SamplingParams
 
 
 @dataclass

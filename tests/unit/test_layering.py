@@ -10,24 +10,25 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = REPOSITORY / "services"
 TRAINING = REPOSITORY / "training-job"
 
-LEAVES = {"inference", "constitution", "dedup", "storage", "telemetry", "filters"}
+LEAVES = {"settings", "inference", "constitution", "dedup", "storage", "telemetry", "filters"}
 METHOD = {"prompt_synthesizer", "principle_engine", "refiner", "evaluation"}
 # Package of selfalign -> packages of selfalign that it may import besides itself and errors.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "v1": set(),
+    "settings": set(),
     "telemetry": set(),
     "storage": set(),
     "dedup": set(),
-    "constitution": set(),
-    "filters": {"storage", "inference", "constitution"},
-    "inference": {"telemetry"},
-    "rpc": {"storage", "telemetry", "v1"},
+    "constitution": {"settings"},
+    "filters": {"settings", "storage", "inference", "constitution"},
+    "inference": {"settings", "telemetry"},
+    "rpc": {"settings", "storage", "telemetry", "v1"},
     **{package: {*LEAVES, "rpc"} for package in METHOD},
     "pipeline": {*LEAVES, *METHOD, "rpc"},
-    "model_server": set(),
+    "model_server": {"settings"},
     "cli": {*LEAVES, *METHOD, "rpc", "pipeline", "model_server"},
-    "selfalign_training": {"storage"},
+    "selfalign_training": {"settings", "storage"},
 }
 HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}
 MAY_USE_TORCH = {"model_server", "selfalign_training"}

@@ -6,21 +6,16 @@ Nothing here imports torch, so that a wrong file is refused within half a second
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from selfalign.settings.section import NonEmpty, Section
 
 Preset = Literal["paper", "paper-distill", "small"]
 Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["bf16", "fp16", "fp32"]
 Reporter = Literal["tensorboard", "wandb"]
 Scheduler = Literal["warmup_decay", "linear", "cosine", "constant"]
-NonEmpty = Annotated[str, Field(min_length=1)]
 Prefix = Annotated[str, Field(min_length=1, pattern=r"^[^/].*[^/]$|^[^/]$")]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Section):
@@ -131,7 +126,7 @@ class TrainingConfig(Section):
     """TensorBoard or Weights & Biases besides; their own environment variables configure them."""
     process_group_timeout_s: int = Field(default=600, ge=10)
     """How long ranks wait for one that hangs, or whose machine has vanished, before they fail."""
-    fingerprint: dict[str, Any] = {}
+    fingerprint: dict[str, Any] = Field(default_factory=dict)
     """Passed through into the output's manifest."""
     work_dir: Path = Path("training-work")
     """Scratch: what lies here is looked at again after a restart, but only the store is needed."""

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from selfalign.constitution.load import read_text
 from selfalign.constitution.model import MetaPrompt, Student, StudentTurn
 from selfalign.constitution.render import GAP
 from selfalign.errors import DataError
+from selfalign.settings.documents import read_text
 
 
 def import_student(standard: Path, concise: Path, verbose: Path) -> Student:

@@ -11,7 +11,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from selfalign.constitution.import_student import import_student
-from selfalign.constitution.load import read_text
 from selfalign.constitution.model import (
     RULES_PLACE,
     Constitution,
@@ -22,6 +21,7 @@ from selfalign.constitution.model import (
 )
 from selfalign.constitution.render import GAP, render_meta, render_prefix
 from selfalign.errors import DataError
+from selfalign.settings.documents import read_text
 
 _PRINCIPLE = re.compile(r"(\d+) \(([^()]+)\)\. (.+)")
 _CITATION = r"\d+ \([^()]+\)"

@@ -6,7 +6,9 @@ Texts are stored without surrounding white space; the renderer alone puts texts 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
+from pydantic import Field, StrictInt, StringConstraints, model_validator
+
+from selfalign.settings.section import Section
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Line = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True, pattern=r"^[^\r\n]*$")]
@@ -15,12 +17,6 @@ RuleName = Annotated[
 ]
 RuleId = Annotated[StrictInt, Field(ge=1, le=999)]
 RULES_PLACE = "{rules}"
-
-
-class Section(BaseModel):
-    """A part of the constitution: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Principle(Section):

@@ -22,7 +22,8 @@ from selfalign.constitution.render import (
 from selfalign.evaluation.concurrency import Failure, guarded, map_bounded
 from selfalign.evaluation.inputs import EvaluationInputs
 from selfalign.evaluation.results import AnswerSummary, Arm, Estimate, HeldOutAnswer
-from selfalign.inference.engine import Completion, Engine, SamplingParams
+from selfalign.inference.engine import Completion, Engine
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem, derive_seed
 
 TRIGRAM = 3

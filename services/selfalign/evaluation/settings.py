@@ -3,17 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from selfalign.inference.engine import SamplingParams
+from selfalign.settings.sampling import SamplingParams
+from selfalign.settings.section import Count, Section
 
-Count = Annotated[int, Field(ge=0)]
 
-
-class EvaluationSettings(BaseModel):
-    """Stage `evaluate`: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class EvaluationSettings(Section):
+    """Stage `evaluate`."""
 
     held_out: Count = 100
     """Prompts kept out of training, which all arms answer."""

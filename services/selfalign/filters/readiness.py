@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from selfalign.errors import EngineOverloaded, EngineTimeout, EngineUnavailable
-from selfalign.inference.engine import Engine, SamplingParams
+from selfalign.inference.engine import Engine
 from selfalign.inference.lengths import check_lengths
+from selfalign.settings.sampling import SamplingParams
 
 
 @dataclass

@@ -8,9 +8,10 @@ never count.
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from selfalign.filters.words import ngrams, words
+from selfalign.settings.section import Section
 
 # Lines that may repeat: list items, table rows, indented or fenced code, statements.
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•|>]|\(?\w{1,3}[.)])(?:\s|$)")
@@ -20,10 +21,8 @@ _TOKEN = re.compile(r"\S+")
 _GRAM = 4
 
 
-class LoopSettings(BaseModel):
+class LoopSettings(Section):
     """When a repeated block of words counts as a loop."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = True
     min_repeats: Annotated[int, Field(ge=2)] = 3

@@ -2,28 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from selfalign.settings.sampling import SamplingParams
 
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
-
-
-class SamplingParams(BaseModel):
-    """How to sample one completion. Ranges are those that TGI accepts (TGI 3.3 validation.rs)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_new_tokens: Annotated[int, Field(ge=1)] = 256
-    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
-    """0 means greedy decoding."""
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """1 means no nucleus; clients leave it out of the request, since TGI refuses 1."""
-    top_k: Annotated[int, Field(ge=0)] = 0
-    """0 means no top-k."""
-    repetition_penalty: Annotated[float, Field(gt=0.0)] = 1.0
-    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """At most four: TGI's default --max-stop-sequences."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 import logging
 
 from selfalign.errors import PromptTooLong
-from selfalign.inference.engine import Engine, SamplingParams
+from selfalign.inference.engine import Engine
+from selfalign.settings.sampling import SamplingParams
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,13 @@ from openai import AsyncOpenAI
 from openai.types import Completion as Answer
 
 from selfalign.errors import EngineError, EngineRejected, EngineUnavailable
-from selfalign.inference.engine import Completion, EngineInfo, SamplingParams
+from selfalign.inference.engine import Completion, EngineInfo
 from selfalign.inference.faults import not_an_answer, status_error
 from selfalign.inference.http import Http
 from selfalign.inference.retry import Calls
 from selfalign.inference.settings import EngineSettings
 from selfalign.inference.texts import cut_at_stop, finish_reason, matching_logprob
+from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 
 INFO_TIMEOUT_S = 10.0

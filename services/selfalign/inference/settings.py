@@ -3,20 +3,20 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from selfalign.settings.section import HttpUrl, Section
 
 EngineKind = Literal["tgi", "openai"]
 
 
-class EngineSettings(BaseModel):
+class EngineSettings(Section):
     """Which engine to use and how hard to push it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: EngineKind = "tgi"
     """tgi: text-generation-inference or our model-server; openai: any server with
     /v1/completions (vLLM, SGLang, llama.cpp)."""
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")] | None = None
+    url: HttpUrl | None = None
     """http://host:port; `/v1` at the end is optional for kind openai."""
     model: str | None = None
     """The model's name in requests (kind openai, where it is needed)."""

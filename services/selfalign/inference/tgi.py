@@ -15,13 +15,14 @@ from huggingface_hub import AsyncInferenceClient
 from huggingface_hub.inference._common import RequestParameters
 
 from selfalign.errors import EngineRejected, ModelError
-from selfalign.inference.engine import Completion, EngineInfo, SamplingParams
+from selfalign.inference.engine import Completion, EngineInfo
 from selfalign.inference.faults import not_an_answer, status_error
 from selfalign.inference.http import Http
 from selfalign.inference.retry import Calls
 from selfalign.inference.settings import EngineSettings
 from selfalign.inference.texts import cut_at_stop, finish_reason, matching_logprob
 from selfalign.inference.wire import PROMPT_TOKENS, trimmed
+from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 
 # Greedy texts of an adapter that is loaded differ from the base model's on one of these.

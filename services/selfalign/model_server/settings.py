@@ -2,22 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-PositiveInt = Annotated[int, Field(ge=1)]
+from selfalign.settings.section import NonEmpty, Port, PositiveInt, Section
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(Section):
     """Limits and addresses; the names are those of TGI's launcher where it has the option."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: Annotated[str, Field(min_length=1)]
+    model: NonEmpty
     """A folder in the Hugging Face layout: config.json, tokenizer.json, safetensors."""
     model_id: str | None = None
     """The name to report; None: the folder as given."""
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    port: Port = 8080
     """0: any free port; the ready line tells which."""
     dtype: Literal["bf16", "fp32"] = "bf16"
     slots: Annotated[int, Field(ge=1, le=256)] = 32

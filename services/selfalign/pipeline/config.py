@@ -3,29 +3,22 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from selfalign.evaluation.settings import EvaluationSettings
 from selfalign.inference.settings import EngineSettings
 from selfalign.principle_engine.settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
 from selfalign.refiner.settings import RefinerSettings
+from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
 
 Profile = Literal["paper", "small"]
-PositiveInt = Annotated[int, Field(ge=1)]
-EngineUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ModelSettings(Section):
     """The base model that is to be aligned."""
 
-    base: Annotated[str, Field(min_length=1)]
+    base: NonEmpty
     """A folder with config.json, tokenizer and safetensors, here or in a bucket
     (s3://bucket/prefix), or the id that the engine serves."""
 
@@ -44,7 +37,7 @@ class PromptsSettings(Section):
 
     count: PositiveInt = 360_000
     """Accepted prompts for training, without the held-out ones: exactly so many are kept."""
-    topic_guided_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.27
+    topic_guided_share: Share = 0.27
     """Share of topic-guided prompts (99,121 of 366,718 in the paper)."""
     completions_per_unit: PositiveInt = 64
     expected_per_completion: Annotated[float, Field(gt=0.0)] = 10.0
@@ -61,7 +54,7 @@ class RowsSettings(Section):
     """How the `align` and `refine` stages cut their inputs into parts."""
 
     rows_per_unit: PositiveInt = 512
-    max_failed_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    max_failed_share: Share = 0.0
     """Share of rows that may stay failed when a stage closes."""
     retry_rounds: Annotated[int, Field(ge=0)] = 1
     """Passes over failed rows within one run; the next run tries them again in any case."""
@@ -79,7 +72,7 @@ class KubernetesSettings(Section):
     keep_engines: bool = False
     """Whether engines keep their GPUs while others serve or train. False lets one node do it all,
     one after another."""
-    external_engines: dict[Literal["base", "engraved"], EngineUrl] = {}
+    external_engines: dict[Literal["base", "engraved"], HttpUrl] = Field(default_factory=dict)
     """Addresses of engines that are not the release's: they are neither scaled nor waited for, and
     whoever runs them sees to their weights."""
     training_nodes: PositiveInt = 1
@@ -108,7 +101,7 @@ class ExecutorSettings(Section):
     """Logs, sockets, training checkpoints and downloaded weights of local processes."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600.0
     """How long an engine or service may take from its start until it answers."""
-    model_server: dict[str, str | int | float] = {}
+    model_server: dict[str, str | int | float] = Field(default_factory=dict)
     """Further options of the local model-server, e.g. slots: 32."""
     kubernetes: KubernetesSettings = KubernetesSettings()
 
@@ -118,11 +111,11 @@ class RunConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     """Folder of the run in the store, and label of its Jobs."""
-    store: Annotated[str, Field(min_length=1)]
+    store: NonEmpty
     """A folder, or s3://bucket/prefix."""
     profile: Profile = "paper"
     """Whose defaults fill what the file leaves out: profiles/<name>.yaml."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    seed: Seed = 42
     model: ModelSettings
     constitution: Path | None = None
     """Your own constitution; the built-in one by default."""
@@ -135,11 +128,11 @@ class RunConfig(Section):
     prompts: PromptsSettings = PromptsSettings()
     rows: RowsSettings = RowsSettings()
     align: PrincipleEngineSettings = PrincipleEngineSettings()
-    engrave: dict[str, Any] = {}
+    engrave: dict[str, Any] = Field(default_factory=dict)
     """Settings of the training job for stage 3 (training-job/configs); data, layout and output
     are filled in by the pipeline."""
     refine: RefinerSettings = RefinerSettings()
-    distill: dict[str, Any] = {}
+    distill: dict[str, Any] = Field(default_factory=dict)
     """Settings of the training job for stage 4."""
     evaluate: EvaluationSettings = EvaluationSettings()
     executor: ExecutorSettings = ExecutorSettings()

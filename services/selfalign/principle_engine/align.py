@@ -13,9 +13,10 @@ from selfalign.constitution.render import (
 from selfalign.filters.attempts import Attempt, attempt_row
 from selfalign.filters.checks import drop_partial_word, replace_name
 from selfalign.filters.repeats import cut_loops
-from selfalign.inference.engine import Completion, Engine, SamplingParams
+from selfalign.inference.engine import Completion, Engine
 from selfalign.principle_engine.filters import AlignFilter, Candidate, rules_disagree
 from selfalign.principle_engine.settings import PrincipleEngineSettings
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem, Row
 
 

@@ -2,19 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from selfalign.filters.repeats import LoopSettings
+from selfalign.settings.section import NonEmpty, Section, Share
 
 Mode = Literal["one_call", "two_call"]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-NonEmpty = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """Unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class OverlapSettings(Section):

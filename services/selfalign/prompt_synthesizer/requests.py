@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from selfalign.errors import EngineError, PromptTooLong, SelfAlignError
-from selfalign.inference.engine import Completion, Engine, SamplingParams
+from selfalign.inference.engine import Completion, Engine
 from selfalign.prompt_synthesizer.topic_guided import Hint
+from selfalign.settings.sampling import SamplingParams
 
 Answer = Completion | SelfAlignError
 

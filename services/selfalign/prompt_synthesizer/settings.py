@@ -1,11 +1,10 @@
 """Settings of the prompt-synthesizer. The defaults are the paper's (appendix D.2)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from selfalign.inference.engine import SamplingParams
+from selfalign.settings.sampling import SamplingParams
+from selfalign.settings.section import PositiveInt, Seconds, Section
 
 PAPER_SAMPLING = SamplingParams(max_new_tokens=384, temperature=1.0, top_p=0.98)
 
@@ -14,14 +13,6 @@ BLACKLIST = (
     "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps",
     "draw", "plot", "go to", "video", "audio", "music", "flowchart", "diagram",
 )  # fmt: skip
-
-PositiveInt = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class FilterSettings(Section):
@@ -91,5 +82,5 @@ class PromptSynthesizerSettings(Section):
     """Your own prompts.yaml; the built-in one by default."""
     max_in_flight: PositiveInt = 64
     """Completions under way at once in one service, all streams together."""
-    deadline_s: Annotated[float, Field(gt=0.0)] = 600.0
+    deadline_s: Seconds = 600.0
     """For one completion, waiting for room included."""

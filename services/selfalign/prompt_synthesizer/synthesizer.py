@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from selfalign.inference.engine import Completion, Engine, SamplingParams
+from selfalign.inference.engine import Completion, Engine
 from selfalign.prompt_synthesizer.candidate_rows import (
     hint_rows,
     instruction_rows,
@@ -35,6 +35,7 @@ from selfalign.prompt_synthesizer.topic_guided import (
 )
 from selfalign.prompt_synthesizer.topics import parse_topics, render_topics, shown_topics
 from selfalign.prompt_synthesizer.wording import load_wording
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import Row, RowStatus, derive_seed
 
 

@@ -5,16 +5,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import model_validator
 
-from selfalign.errors import ConfigError
+from selfalign.settings.documents import parse_mapping, read_text, validate
+from selfalign.settings.section import Section
 
 
-class Wording(BaseModel):
+class Wording(Section):
     """Texts with named places in braces; nothing else in braces is touched."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     places: ClassVar[dict[str, tuple[str, ...]]] = {
         "self_instruct": (),
@@ -48,15 +46,9 @@ def load_wording(path: Path | None = None) -> Wording:
     Raises:
         ConfigError: the file is missing, not UTF-8 or YAML, or lacks a text or a place in it.
     """
-    try:
-        text = path.read_text("utf-8") if path else _built_in()
-        return Wording.model_validate(yaml.safe_load(text))
-    except OSError as error:
-        raise ConfigError(f"wording: cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"wording: {path} is not UTF-8 at byte {error.start}") from error
-    except (yaml.YAMLError, ValidationError) as error:
-        raise ConfigError(f"wording: {path} cannot be used: {error}") from error
+    text = read_text(path, "synthesizer.wording") if path else _built_in()
+    origin = str(path or "prompts.yaml")
+    return validate(Wording, parse_mapping(text, origin), origin)
 
 
 def _built_in() -> str:

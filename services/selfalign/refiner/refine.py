@@ -7,9 +7,10 @@ from selfalign.constitution.render import render_verbose_prompt, student_stops
 from selfalign.filters.attempts import Attempt, attempt_row
 from selfalign.filters.checks import drop_partial_word
 from selfalign.filters.repeats import cut_loops
-from selfalign.inference.engine import Completion, Engine, SamplingParams
+from selfalign.inference.engine import Completion, Engine
 from selfalign.refiner.filters import RefineFilter
 from selfalign.refiner.settings import RefinerSettings
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem, Row
 
 

@@ -6,17 +6,16 @@ from typing import Annotated
 
 import grpc
 import grpc.aio
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from selfalign.errors import ConfigError
+from selfalign.settings.section import Section
 
 MEBIBYTE = 1 << 20
 
 
-class ChannelSettings(BaseModel):
+class ChannelSettings(Section):
     """Where a service is and how to reach it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     target: str
     """host:port, or any gRPC name (dns:///..., unix:...). A name with many addresses (a headless

@@ -3,15 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Port = Annotated[int, Field(ge=0, le=65535)]
+from selfalign.settings.section import Port, Section
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(Section):
     """Where and how a service listens."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = "0.0.0.0"
     port: Port = 50051

@@ -10,8 +10,9 @@ from selfalign.evaluation.evaluate import evaluate_arm, merge
 from selfalign.evaluation.report import render_report
 from selfalign.evaluation.results import ArmResults
 from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine, SamplingParams
+from selfalign.inference.engine import Engine
 from selfalign.inference.settings import EngineSettings
+from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 from support import made_up_run
 

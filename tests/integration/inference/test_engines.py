@@ -16,8 +16,9 @@ from selfalign.errors import (
     EngineUnavailable,
 )
 from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine, SamplingParams
+from selfalign.inference.engine import Engine
 from selfalign.inference.settings import EngineSettings
+from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 from support.engine_clients import FAST, client
 from support.engine_double import EngineDouble

@@ -8,9 +8,10 @@ import pytest_asyncio
 
 from selfalign.errors import EngineRejected, PromptTooLong
 from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine, SamplingParams
+from selfalign.inference.engine import Engine
 from selfalign.inference.lengths import check_lengths
 from selfalign.inference.settings import EngineSettings
+from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.model

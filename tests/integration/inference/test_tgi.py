@@ -5,7 +5,7 @@ from collections import deque
 import pytest
 
 from selfalign.errors import ModelError
-from selfalign.inference.engine import SamplingParams
+from selfalign.settings.sampling import SamplingParams
 from support.engine_clients import client
 from support.engine_double import EngineDouble
 

@@ -7,7 +7,7 @@ from selfalign.errors import DataError
 from selfalign.evaluation.evaluate import evaluate, evaluate_arm, merge
 from selfalign.evaluation.results import ArmResults, EvaluationResults
 from selfalign.evaluation.settings import EvaluationSettings
-from selfalign.inference.engine import SamplingParams
+from selfalign.settings.sampling import SamplingParams
 from support import made_up_run
 from support.made_up_run import HashEngine, answer
 

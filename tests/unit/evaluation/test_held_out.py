@@ -9,7 +9,8 @@ from selfalign.constitution.render import engine_stops, render_prefix, student_s
 from selfalign.errors import EngineError, EngineTimeout
 from selfalign.evaluation.held_out import answer_held_out, measured, repetition, summarise
 from selfalign.evaluation.results import ARMS, Arm, HeldOutAnswer
-from selfalign.inference.engine import Completion, SamplingParams
+from selfalign.inference.engine import Completion
+from selfalign.settings.sampling import SamplingParams
 from support import made_up_run
 from support.scripted_engine import ScriptedEngine
 

@@ -34,7 +34,7 @@ def test_overrides_win_over_the_file_and_environment_is_expanded(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected a mapping of settings, found empty"),
+        ("", "is empty; expected a mapping of settings"),
         ("- 1", "expected a mapping of settings, found list"),
         ("name: [", "not valid YAML"),
         (MINIMAL + "profile: huge", "profile: 'huge' is unknown; expected one of paper, small"),

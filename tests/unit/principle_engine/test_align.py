@@ -7,13 +7,14 @@ import pytest
 from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix
 from selfalign.errors import EngineError, EngineRejected, EngineTimeout, PromptTooLong
-from selfalign.inference.engine import Completion, SamplingParams
+from selfalign.inference.engine import Completion
 from selfalign.principle_engine.align import Aligner
 from selfalign.principle_engine.settings import (
     AlignFilters,
     PrincipleEngineSettings,
     ThoughtsOverlapSettings,
 )
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem, Row, RowStatus, derive_seed
 from support.scripted_engine import ScriptedEngine
 

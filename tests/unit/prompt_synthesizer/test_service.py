@@ -9,12 +9,13 @@ from typing import Any, Literal
 import pytest
 
 from selfalign.errors import ConfigError, DataError, EngineUnauthorized, EngineUnavailable
-from selfalign.inference.engine import EngineInfo, SamplingParams
+from selfalign.inference.engine import EngineInfo
 from selfalign.prompt_synthesizer.service import registration
 from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PromptSynthesizerClient
 from selfalign.rpc.server import ServerSettings, run_server
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import Row, RowStatus
 from support.scripted_engine import ScriptedEngine
 

@@ -15,7 +15,7 @@ from selfalign.errors import (
     PromptTooLong,
     SelfAlignError,
 )
-from selfalign.inference.engine import Completion, SamplingParams
+from selfalign.inference.engine import Completion
 from selfalign.prompt_synthesizer.requests import Request, in_order
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.prompt_synthesizer.settings import (
@@ -25,6 +25,7 @@ from selfalign.prompt_synthesizer.settings import (
 )
 from selfalign.prompt_synthesizer.synthesizer import Synthesizer
 from selfalign.prompt_synthesizer.topic_guided import Hint
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import Row, RowStatus, prompt_id
 from support.scripted_engine import ScriptedEngine
 

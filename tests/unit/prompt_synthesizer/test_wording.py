@@ -50,7 +50,7 @@ def test_a_file_of_ones_own(tmp_path: Path, change: dict[str, object], message: 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"a: [", "cannot be used"), (b"\xff", "not UTF-8 at byte 0"), (b"", "cannot be used")],
+    [(b"a: [", "not valid YAML"), (b"\xff", "byte 0 is 0xff"), (b"", "is empty")],
 )
 def test_a_broken_file(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "prompts.yaml"

@@ -1,0 +1,1 @@
+"""What every section of settings shares: base class, types, sampling, files."""
