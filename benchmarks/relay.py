@@ -27,8 +27,8 @@ from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix, render_query
 from selfalign.inference.build import build_engine
 from selfalign.inference.settings import EngineSettings
-from selfalign.pipeline.load import parse_run_config
-from selfalign.pipeline.run import create_or_resume, dump_config
+from selfalign.pipeline.run.run import create_or_resume, dump_config
+from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from selfalign.pipeline.config import RunConfig
+from selfalign.pipeline.run.config import RunConfig
 
 CHART = Path(__file__).parent / "selfalign"
 QUANTITY = {"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?)?$"}

@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from selfalign.pipeline.stages import engrave
+
 ROOT = Path(__file__).resolve().parents[1]
 RELEASE = "selfalign"
 PIPELINE_HEADER = """\
@@ -63,7 +65,7 @@ def training_job(templates: dict[str, str], run: dict[str, Any], config: str) ->
         NAME=name,
         CONFIG_MAP=name,
         RUN=run["name"],
-        STAGE="engrave",
+        STAGE=engrave.STAGE.name,
         COUNT=run["executor"]["kubernetes"]["training_nodes"],
     )
     indented = "".join(f"    {line}".rstrip() + "\n" for line in in_pods(config).splitlines())

@@ -13,8 +13,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from selfalign.model_server.metrics import HELP
-from selfalign.pipeline.row_metrics import RowMetrics
-from selfalign.pipeline.run_metrics import RunMetrics
+from selfalign.pipeline.progress.row_metrics import RowMetrics
+from selfalign.pipeline.progress.run_metrics import RunMetrics
+from selfalign.pipeline.stages import register
 from selfalign.telemetry.metrics import Metrics
 from selfalign_training import metrics as training
 from support.helm import CHART, ROOT
@@ -56,7 +57,7 @@ def exported() -> Described:
     """All metrics of our own programs."""
     ours = described(Metrics().registry)
     ours |= described(RowMetrics("align").registry)
-    ours |= described(RunMetrics("demo", "small").registry)
+    ours |= described(RunMetrics("demo", "small", register.NAMES).registry)
     for metric in training.METRICS:
         suffix = "_total" if metric.kind == "counter" else ""
         ours[f"{training.PREFIX}{metric.field}{suffix}"] = (metric.kind, ())

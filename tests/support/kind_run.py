@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from selfalign.storage.stages import STAGES
+from selfalign.pipeline.stages.register import NAMES
 from support.cluster import Object, condition, wait_for
 from support.kind_release import Release, tell
 
@@ -93,7 +93,7 @@ class PipelineRun:
 
     def tell_funnel(self) -> None:
         manifests = json.loads(self.release.selfalign("status", "--run", self.name, "--json"))
-        assert all(manifests[stage] for stage in STAGES)
+        assert all(manifests[stage] for stage in NAMES)
         shown = self.release.selfalign("status", "--run", self.name)
         tell("\n".join(line.rstrip() for line in shown.splitlines()))
 

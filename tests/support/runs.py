@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from selfalign.pipeline.load import parse_run_config
-from selfalign.pipeline.run import Run, create_or_resume
+from selfalign.pipeline.run.run import Run, create_or_resume
+from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id
 from selfalign.storage.tables import create_part, part_name

@@ -27,7 +27,7 @@ def test_the_file_tree_names_every_module() -> None:
 
 def test_every_stage_and_exit_code_is_in_the_manual() -> None:
     import selfalign.errors as errors
-    from selfalign.storage.stages import STAGES
+    from selfalign.pipeline.stages.register import NAMES
 
     manual = (REPOSITORY / "docs" / "operating.md").read_text()
     readme = (REPOSITORY / "README.md").read_text()
@@ -36,4 +36,4 @@ def test_every_stage_and_exit_code_is_in_the_manual() -> None:
     table = manual[manual.index("## Exit codes") :]
     missing = {code for code in codes if not re.search(rf"\b{code}\b", table)}
     assert missing == set()
-    assert all(f"`{stage}`" in readme for stage in STAGES)
+    assert all(f"`{stage}`" in readme for stage in NAMES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selfalign.inference.build import build_engine
 from selfalign.inference.settings import EngineSettings
-from selfalign.pipeline.load import load_run_config
+from selfalign.pipeline.run.run_file import load_run_config
 from selfalign.telemetry.metrics import Metrics
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -12,15 +12,16 @@ from selfalign.constitution.load import load_constitution
 from selfalign.constitution.model import Constitution
 from selfalign.constitution.render import render_student_prompt, student_stops
 from selfalign.errors import ConfigError
-from selfalign.evaluation.results import ROLES
+from selfalign.events import Event
 from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine
 from selfalign.inference.settings import EngineSettings
-from selfalign.pipeline.executors.base import EngineRole
-from selfalign.pipeline.executors.local import LocalExecutor
-from selfalign.pipeline.run import Run, open_run
-from selfalign.pipeline.stages.evaluate import TRAINED_BY
-from selfalign.pipeline.stages.training import merged_weights
+from selfalign.pipeline.executors.contract.executor import Executor
+from selfalign.pipeline.executors.register import EXECUTORS, make_executor
+from selfalign.pipeline.run.config import ExecutorKind
+from selfalign.pipeline.run.run import Run, open_run
+from selfalign.pipeline.stages.models import model_weights
+from selfalign.pipeline.stages.register import STAGES
+from selfalign.roles import MODEL_ROLES, ModelRole
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.open import open_store
 from selfalign.telemetry.metrics import Metrics
@@ -39,57 +40,116 @@ def chat_command(
         list[str] | None, typer.Argument(help="Prompts; read line by line without any.")
     ] = None,
     store: StoreOption = "runs",
-    models: Annotated[str, typer.Option(help="Which of base, engraved, final.")] = (
-        "base,engraved,final"
-    ),
+    models: Annotated[
+        str, typer.Option(help=f"Which of {', '.join(MODEL_ROLES)}, with commas between.")
+    ] = ",".join(MODEL_ROLES),
+    executor: Annotated[
+        str | None, typer.Option(help=f"{' or '.join(EXECUTORS)}; the run's own by default.")
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 200,
     temperature: Annotated[float, typer.Option(min=0.0, max=2.0)] = 0.0,
 ) -> None:
-    """Asks the models of a run the same questions, each in the chat layout it was trained on."""
+    """Asks the models of a run the same questions, each in the chat layout it was trained on.
+
+    On Kubernetes the models take turns on the release's engines: give the prompts as arguments, or
+    name a single model.
+    """
     opened = open_run(open_store(store), run)
-    asked = models.split(",")
-    unknown = sorted(set(asked) - set(ROLES))
-    if unknown:
-        raise ConfigError(f"--models: {', '.join(unknown)}; expected {', '.join(ROLES)}")
-    roles = [role for role in ROLES if role in asked]
-    constitution = load_constitution(opened.config.constitution)
+    roles = parse_roles(models)
     params = SamplingParams(
-        max_new_tokens=max_new_tokens, temperature=temperature, stop=student_stops(constitution)
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        stop=student_stops(load_constitution(opened.config.constitution)),
     )
-    executor = LocalExecutor(opened)
+    place = make_executor(opened, _show, parse_kind(executor))
+    chat = Chat(opened, place, params)
     try:
-        engines = {role: serve_role(executor, opened, role) for role in roles}
-        asyncio.run(_chat(engines, constitution, params, prompt))
+        if place.side_by_side or len(roles) == 1:
+            chat.side_by_side(roles, prompt or _typed())
+        elif prompt:
+            chat.in_turns(roles, prompt)
+        else:
+            raise ConfigError(
+                f"--models: {models!r} cannot be served at once there; give the prompts as "
+                "arguments, or name one model"
+            )
     finally:
-        executor.close()
+        place.close()
 
 
-def serve_role(executor: LocalExecutor, run: Run, role: EngineRole) -> EngineSettings:
-    """Starts the engine of a role."""
-    stage = TRAINED_BY.get(role)
-    weights = run.config.model.base if stage is None else merged_weights(run, stage)
-    return executor.serve(role, weights)
+def parse_roles(text: str) -> list[ModelRole]:
+    """The models that the user names, in the order of the run. Raises ConfigError."""
+    asked = text.split(",")
+    unknown = sorted(set(asked) - set(MODEL_ROLES))
+    if unknown:
+        raise ConfigError(f"--models: {', '.join(unknown)}; expected {', '.join(MODEL_ROLES)}")
+    return [role for role in MODEL_ROLES if role in asked]
 
 
-async def _chat(
-    engines: dict[EngineRole, EngineSettings],
+def parse_kind(text: str | None) -> ExecutorKind | None:
+    """The executor that the user names. Raises ConfigError."""
+    if text is None:
+        return None
+    for kind in EXECUTORS:
+        if kind == text:
+            return kind
+    raise ConfigError(f"--executor: {text!r}; expected one of {', '.join(EXECUTORS)}")
+
+
+class Chat:
+    """Questions to the models of one run."""
+
+    def __init__(self, run: Run, executor: Executor, params: SamplingParams) -> None:
+        self._run, self._executor, self._params = run, executor, params
+        self._constitution = load_constitution(run.config.constitution)
+
+    def side_by_side(self, roles: Sequence[ModelRole], prompts: Iterable[str]) -> None:
+        """Serves all models at once, and asks each prompt of all of them."""
+        engines = {role: self._serve(role) for role in roles}
+        for text in prompts:
+            print(f"\n> {text}")
+            for role, settings in engines.items():
+                self._say(role, self._ask(settings, [text])[0])
+
+    def in_turns(self, roles: Sequence[ModelRole], prompts: Sequence[str]) -> None:
+        """Serves one model after another; shows the answers when all are there."""
+        answers: dict[ModelRole, list[str]] = {}
+        for role in roles:
+            answers[role] = self._ask(self._serve(role), prompts)
+            self._executor.release(role)
+        self._executor.finish()
+        for number, text in enumerate(prompts):
+            print(f"\n> {text}")
+            for role in roles:
+                self._say(role, answers[role][number])
+
+    def _serve(self, role: ModelRole) -> EngineSettings:
+        return self._executor.serve(role, model_weights(STAGES, self._run, role))
+
+    def _ask(self, settings: EngineSettings, prompts: Sequence[str]) -> list[str]:
+        return asyncio.run(ask(settings, self._constitution, self._params, prompts))
+
+    def _say(self, role: ModelRole, answer: str) -> None:
+        print(f"\n[{role}] {answer}", flush=True)
+
+
+async def ask(
+    settings: EngineSettings,
     constitution: Constitution,
     params: SamplingParams,
-    prompts: list[str] | None,
-) -> None:
-    clients: dict[EngineRole, Engine] = {
-        role: build_engine(settings, Metrics()) for role, settings in engines.items()
-    }
+    prompts: Sequence[str],
+) -> list[str]:
+    """An engine's answers in the student's layout."""
+    client = build_engine(settings, Metrics())
     try:
-        for text in prompts or _typed():
-            print(f"\n> {text}")
+        answers = []
+        for text in prompts:
             rendered = render_student_prompt(constitution, text, "")
-            for role, client in clients.items():
-                completion = await client.generate(rendered, params, seed=1, deadline_s=DEADLINE_S)
-                print(f"\n[{role}] {completion.text.strip()}")
+            completion = await client.generate(rendered, params, seed=1, deadline_s=DEADLINE_S)
+            answers.append(completion.text.strip())
+        return answers
     finally:
-        for client in clients.values():
-            await client.close()
+        await client.close()
 
 
 def _typed() -> Iterator[str]:
@@ -99,3 +159,9 @@ def _typed() -> Iterator[str]:
         if not line.strip():
             return
         yield line.strip()
+
+
+def _show(event: Event) -> None:
+    """What the executor has to say."""
+    if event.event == "note":
+        print(f"{event.stage}: {event.text}", file=sys.stderr)

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -11,15 +12,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from selfalign.pipeline.progress import ProgressEvent
-from selfalign.pipeline.stage_progress import STATUSES, StageProgress
-from selfalign.storage.stages import STAGES
+from selfalign.events import Event, Note, Result, Rows, as_fields
+from selfalign.pipeline.progress.stage_progress import STATUSES, StageProgress
 
 
-def make_display(name: str, *, plain: bool) -> "LiveDisplay | JsonDisplay":
+def make_display(name: str, stages: Iterable[str], *, plain: bool) -> "LiveDisplay | JsonDisplay":
     """Live on a terminal, JSON lines elsewhere or where asked for."""
     console = Console()
-    return JsonDisplay() if plain or not console.is_terminal else LiveDisplay(name, console)
+    return JsonDisplay() if plain or not console.is_terminal else LiveDisplay(name, stages, console)
 
 
 class JsonDisplay(AbstractContextManager["JsonDisplay"]):
@@ -28,14 +28,14 @@ class JsonDisplay(AbstractContextManager["JsonDisplay"]):
     def __init__(self) -> None:
         self._last_rows = 0.0
 
-    def show(self, event: ProgressEvent) -> None:
-        if event.kind == "rows":
+    def show(self, event: Event) -> None:
+        if isinstance(event, Rows):
             now = time.monotonic()
             if now - self._last_rows < 1.0:
                 return
             self._last_rows = now
-        line = {"time": round(time.time(), 3), "event": event.kind, "stage": event.stage}
-        print(json.dumps({**line, **event.fields}, default=str), flush=True)
+        line = {"time": round(time.time(), 3), "event": event.event, "stage": event.stage}
+        print(json.dumps({**line, **as_fields(event)}), flush=True)
 
     def __exit__(
         self,
@@ -68,19 +68,17 @@ def _speed(fields: dict[str, Any], elapsed: float | None) -> str:
 class LiveDisplay(AbstractContextManager["LiveDisplay"]):
     """A table of the stages that redraws itself."""
 
-    def __init__(self, name: str, console: Console) -> None:
+    def __init__(self, name: str, stages: Iterable[str], console: Console) -> None:
         self._name = name
         self._console = console
-        self._stages = {stage: StageProgress() for stage in STAGES}
+        self._stages = {stage: StageProgress() for stage in stages}
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=4)
 
-    def show(self, event: ProgressEvent) -> None:
-        if event.kind == "result":
-            self._live.console.print(f"{event.fields['label']:>10}  {event.fields['path']}")
-        elif event.kind == "note":
-            # The training job calls it `message`.
-            text = event.fields.get("text", event.fields.get("message", ""))
-            self._live.console.print(f"{event.stage}: {text}", style="dim")
+    def show(self, event: Event) -> None:
+        if isinstance(event, Result):
+            self._live.console.print(f"{event.label:>10}  {event.path}")
+        elif isinstance(event, Note):
+            self._live.console.print(f"{event.stage}: {event.text}", style="dim")
         elif event.stage in self._stages:
             self._stages[event.stage].take(event)
 

@@ -12,17 +12,22 @@ from rich.table import Table
 
 from selfalign.cli.jobs import show_jobs
 from selfalign.errors import ConfigError, DataError, VerificationError
-from selfalign.pipeline.run import Run, open_run
-from selfalign.pipeline.verify import verify_run
+from selfalign.pipeline.run.run import Run, open_run
+from selfalign.pipeline.runner.verify import verify_run
+from selfalign.pipeline.stages.kinds.table import TableStage
+from selfalign.pipeline.stages.register import ANSWERS, STAGES, TABLES
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus
-from selfalign.storage.stages import STAGES, TABLE_STAGES, StageName
 from selfalign.storage.tables import list_parts, read_rows, to_rows
 
 StoreOption = Annotated[
     str, typer.Option("--store", help="Folder or bucket of the runs.", envvar="SELFALIGN_STORE")
 ]
 RunOption = Annotated[str, typer.Option("--run", help="The run's name.", envvar="SELFALIGN_RUN")]
+
+
+# The stages whose rows are pairs of prompt and answer.
+EXPORTED = tuple(stage.name for stage in ANSWERS)
 
 
 def register(app: typer.Typer) -> None:
@@ -57,10 +62,10 @@ def status_command(
     if namespace or context:
         raise ConfigError("--namespace and --context go with --kubernetes")
     opened = open_run(open_store(store), run)
-    manifests = {stage: opened.manifest(stage) for stage in STAGES}
+    manifests = {stage: opened.manifest(stage.name) for stage in STAGES}
     if json:
         dumped = {
-            stage: manifest.model_dump(mode="json") if manifest else None
+            stage.name: manifest.model_dump(mode="json") if manifest else None
             for stage, manifest in manifests.items()
         }
         print(json_module.dumps(dumped))
@@ -72,17 +77,17 @@ def status_command(
         )
     for stage, manifest in manifests.items():
         if manifest is None:
-            table.add_row(stage, _unfinished(opened, stage), "", "", "", "", "")
-        elif stage in TABLE_STAGES:
+            table.add_row(stage.name, _unfinished(opened, stage.name), "", "", "", "", "")
+        elif isinstance(stage, TableStage):
             counts = (manifest.inputs, manifest.accepted, manifest.rejected, manifest.failed)
             reasons = ", ".join(f"{name} {count}" for name, count in manifest.reasons.items())
-            table.add_row(stage, "done", *map(str, counts), reasons)
+            table.add_row(stage.name, "done", *map(str, counts), reasons)
         else:
-            table.add_row(stage, "done", "", "", "", "", "")
+            table.add_row(stage.name, "done", "", "", "", "", "")
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def _unfinished(run: Run, stage: StageName) -> str:
+def _unfinished(run: Run, stage: str) -> str:
     parts = len(list_parts(run.store, run.prefix(stage)))
     return f"{parts} parts" if parts else "not started"
 
@@ -107,10 +112,10 @@ def show_command(
     """A row's whole story: every stage that saw the prompt, with reason and evidence."""
     opened = open_run(open_store(store), run)
     found = 0
-    for stage in TABLE_STAGES:
-        for row in _matching(opened, stage, prompt_id):
+    for stage in TABLES:
+        for row in _matching(opened, stage.name, prompt_id):
             found += 1
-            print(f"── {stage}: {row.status}{row.reason and ' (' + row.reason + ')'}")
+            print(f"── {stage.name}: {row.status}{row.reason and ' (' + row.reason + ')'}")
             for name, value in row.as_dict().items():
                 if value not in ("", (), 0, 0.0, False, row.status, row.reason):
                     text = str(value).replace("\n", "\n" + " " * 20)
@@ -119,7 +124,7 @@ def show_command(
         raise DataError(f"no row of run {run} has a prompt id that starts with {prompt_id!r}")
 
 
-def _matching(run: Run, stage: StageName, prompt_id: str) -> Iterator[Row]:
+def _matching(run: Run, stage: str, prompt_id: str) -> Iterator[Row]:
     for row in to_rows(read_rows(run.store, run.prefix(stage))):
         if row.prompt_id.startswith(prompt_id):
             yield row
@@ -128,14 +133,14 @@ def _matching(run: Run, stage: StageName, prompt_id: str) -> Iterator[Row]:
 def export_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSONL file to write.")],
     run: RunOption,
-    stage: Annotated[str, typer.Option(help="align or refine.")] = "refine",
+    stage: Annotated[str, typer.Option(help=f"{' or '.join(EXPORTED)}.")] = EXPORTED[-1],
     store: StoreOption = "runs",
 ) -> None:
     """Writes a stage's accepted rows as JSON lines: prompt_id, instruction, input, output."""
-    if stage not in ("align", "refine"):
-        raise ConfigError(f"--stage: {stage!r}; expected align or refine")
+    if stage not in EXPORTED:
+        raise ConfigError(f"--stage: {stage!r}; expected {' or '.join(EXPORTED)}")
     opened = open_run(open_store(store), run)
-    if opened.manifest(stage) is None:  # type: ignore[arg-type]
+    if opened.manifest(stage) is None:
         raise DataError(f"stage {stage} of run {run} is not done; finish it with selfalign run")
     table = read_rows(opened.store, f"{run}/{stage}", status=RowStatus.ACCEPTED)
     partial = output.with_name(output.name + ".partial")

@@ -10,23 +10,28 @@ import yaml
 
 from selfalign.cli.display import make_display
 from selfalign.errors import ConfigError, Interrupted
-from selfalign.pipeline.config import RunConfig
-from selfalign.pipeline.executors.base import Executor
-from selfalign.pipeline.executors.local import LocalExecutor
-from selfalign.pipeline.load import load_run_config
-from selfalign.pipeline.progress import ProgressEvent, Report
-from selfalign.pipeline.reuse import reuse_stages
-from selfalign.pipeline.run import Run
-from selfalign.pipeline.run_metrics import RunMetrics
-from selfalign.pipeline.runner import Runner, check_training, prepare
+from selfalign.events import Event, EventSink, Note, Result
+from selfalign.pipeline.executors.register import make_executor
+from selfalign.pipeline.progress.run_metrics import RunMetrics
+from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.run_file import load_run_config
+from selfalign.pipeline.runner.preflight import check_stages, prepare
+from selfalign.pipeline.runner.reuse import reuse_stages
+from selfalign.pipeline.runner.runner import Runner
+from selfalign.pipeline.stages import register as stages
+from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.open import open_store
-from selfalign.storage.stages import STAGES, StageName
 from selfalign.telemetry.exporter import serving_metrics
+
+HELP = f"""Runs {", ".join(stages.NAMES)}, each once.
+
+Stop it any time (ctrl-C, or harder): the same command goes on where it was. Finished stages are
+kept as they are; a run never mixes rows that were made with different settings."""
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("run")(run_command)
+    app.command("run", help=HELP)(run_command)
 
 
 def run_command(
@@ -36,7 +41,7 @@ def run_command(
         list[str] | None,
         typer.Option("--set", help="Override a setting: prompts.count=40 (repeatable)."),
     ] = None,
-    until: Annotated[str, typer.Option(help="Stop after this stage.")] = STAGES[-1],
+    until: Annotated[str, typer.Option(help="Stop after this stage.")] = stages.NAMES[-1],
     reuse: Annotated[
         str | None, typer.Option(help="Take over the unchanged stages of this earlier run.")
     ] = None,
@@ -45,21 +50,15 @@ def run_command(
         int | None, typer.Option(min=0, max=65535, help="Prometheus metrics; off by default.")
     ] = None,
 ) -> None:
-    """Runs topics, prompts, align, engrave, refine, distill and evaluate, each once.
-
-    Stop it any time (ctrl-C, or harder): the same command goes on where it was. Finished stages
-    are kept as they are; a run never mixes rows that were made with different settings.
-    """
-    last = next((stage for stage in STAGES if stage == until), None)
-    if last is None:
-        raise ConfigError(f"--until: {until!r} is no stage; expected one of {', '.join(STAGES)}")
+    """See HELP."""
+    last = stages.find_stage(until, "--until")
     overrides = parse_overrides(set_ or []) | ({"name": name} if name else {})
     config = load_run_config(file, overrides)
     signal.signal(signal.SIGTERM, _interrupt)
-    metrics = RunMetrics(config.name, config.profile)
-    display = make_display(config.name, plain=json)
+    metrics = RunMetrics(config.name, config.profile, stages.NAMES)
+    display = make_display(config.name, stages.NAMES, plain=json)
 
-    def show(event: ProgressEvent) -> None:
+    def show(event: Event) -> None:
         metrics.show(event)
         display.show(event)
 
@@ -70,41 +69,22 @@ def run_command(
             raise Interrupted("stopped; run the same command again to go on") from stop
 
 
-def _run(config: RunConfig, until: StageName, reuse: str | None, show: Report) -> None:
+def _run(config: RunConfig, until: Stage, reuse: str | None, show: EventSink) -> None:
     run = prepare(open_store(config.store), config)
     if reuse:
-        for stage in reuse_stages(run, reuse):
-            show(ProgressEvent("note", stage, {"text": f"taken over from run {reuse}"}))
+        for name in reuse_stages(run, reuse):
+            show(Note(stage=name, text=f"taken over from run {reuse}"))
     executor = make_executor(run, show)
     try:
-        if run.manifest("distill") is None:
-            check_training(run, executor)
+        check_stages(run, executor)
         Runner(run, executor, show).walk(until)
     finally:
         executor.close()
-    if until == STAGES[-1]:
-        prefix = f"{run.store.url}/{run.name}"
-        for label, key in (
-            ("report", "evaluate/report.html"),
-            ("card", "evaluate/card.md"),
-            ("adapter", "distill/adapter"),
-            ("model", "distill/merged"),
-            ("data set", "refine"),
-        ):
-            show(ProgressEvent("result", "", {"label": label, "path": f"{prefix}/{key}"}))
-
-
-def make_executor(run: Run, show: Report) -> Executor:
-    """The executor that the run's settings ask for."""
-    if run.config.executor.kind == "local":
-        return LocalExecutor(run)
-    # Imported here: the client of Kubernetes takes most of a second.
-    from selfalign.pipeline.executors.kubernetes.executor import KubernetesExecutor
-
-    def note(subject: str, text: str) -> None:
-        show(ProgressEvent("note", subject, {"text": text}))
-
-    return KubernetesExecutor(run, note)
+    if until is stages.STAGES[-1]:
+        for stage in stages.STAGES:
+            for label, name in stage.results:
+                path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")
+                show(Result(label=label, path=path))
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

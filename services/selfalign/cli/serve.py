@@ -1,7 +1,6 @@
 """`selfalign serve`: the gRPC services and the model-server, each in the foreground."""
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,21 +8,16 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from selfalign.constitution.load import load_constitution
 from selfalign.errors import ConfigError
+from selfalign.events import Ready, emit
 from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine
 from selfalign.inference.settings import EngineSettings
-from selfalign.pipeline.config import RunConfig
-from selfalign.pipeline.load import load_run_config
-from selfalign.principle_engine import service as principle_engine
-from selfalign.prompt_synthesizer import service as prompt_synthesizer
-from selfalign.refiner import service as refiner
-from selfalign.rpc.server import ServerSettings, ServiceRegistration, run_server
+from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.run_file import load_run_config
+from selfalign.pipeline.services.register import SERVICES, Service
+from selfalign.rpc.server import ServerSettings, run_server
 from selfalign.telemetry.logs import setup_logging
 from selfalign.telemetry.metrics import Metrics
-
-SERVICES = ("prompt-synthesizer", "principle-engine", "refiner")
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +64,8 @@ def serve_command(
     if service == "model-server":
         _serve_model(context.args, host, port)
         return
-    if service not in SERVICES:
+    chosen = next((found for name, found in SERVICES.items() if name == service), None)
+    if chosen is None:
         raise ConfigError(
             f"serve: {service!r} is no service; expected one of "
             f"{', '.join((*SERVICES, 'model-server'))}"
@@ -99,7 +94,7 @@ def serve_command(
         drain_grace_s=drain_grace,
         reflection=reflection,
     )
-    asyncio.run(_serve(service, settings, engine, server))
+    asyncio.run(_serve(chosen, settings, engine, server))
 
 
 def _server_settings(**options: Any) -> ServerSettings:  # noqa: ANN401
@@ -111,12 +106,12 @@ def _server_settings(**options: Any) -> ServerSettings:  # noqa: ANN401
 
 
 async def _serve(
-    name: str, config: RunConfig, engine_settings: EngineSettings, server: ServerSettings
+    service: Service, config: RunConfig, engine_settings: EngineSettings, server: ServerSettings
 ) -> None:
     metrics = Metrics()
     engine = build_engine(engine_settings, metrics)
     try:
-        registration = await _register(name, config, engine)
+        registration = await service.register(engine, config)
         await run_server(
             [registration], server, metrics=metrics, ready=lambda port: _ready(server, port)
         )
@@ -124,20 +119,9 @@ async def _serve(
         await engine.close()
 
 
-async def _register(name: str, config: RunConfig, engine: Engine) -> ServiceRegistration:
-    if name == "prompt-synthesizer":
-        return await prompt_synthesizer.registration(
-            engine, config.synthesizer, config.task_seeds, config.topic_seeds
-        )
-    constitution = load_constitution(config.constitution)
-    if name == "principle-engine":
-        return await principle_engine.registration(engine, config.align, constitution)
-    return await refiner.registration(engine, config.refine, constitution)
-
-
 def _ready(server: ServerSettings, port: int) -> None:
     """Tells whoever started us where we listen."""
-    print(json.dumps({"event": "ready", "address": f"{server.host}:{port}"}), flush=True)
+    emit(Ready(address=f"{server.host}:{port}"))
 
 
 def _serve_model(arguments: list[str], host: str, port: int) -> None:

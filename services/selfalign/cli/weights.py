@@ -1,11 +1,11 @@
 """`selfalign weights`: bringing weights to where an engine or a trainer can load them."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from selfalign.events import Fetched, emit
 from selfalign.pipeline.fetch import fetch_weights
 
 
@@ -29,8 +29,4 @@ def fetch_command(
     Sizes are always checked, digests where the training stage's manifest tells them. The file
     .complete is written last; a fetch that was killed goes on where it was.
     """
-    _emit({"event": "fetched", "source": source, "new": fetch_weights(source, folder, _emit)})
-
-
-def _emit(event: dict[str, Any]) -> None:
-    print(json.dumps(event), flush=True)
+    emit(Fetched(source=source, new=fetch_weights(source, folder, emit)))

@@ -1,27 +1,29 @@
 """`selfalign worker`: one stage worker, as the executors start it."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from selfalign.errors import ConfigError
-from selfalign.pipeline.load import load_run_config
-from selfalign.pipeline.progress import RowCounts
-from selfalign.pipeline.row_metrics import RowMetrics
-from selfalign.pipeline.run import Run
-from selfalign.pipeline.worker import Assignment, Worker
+from selfalign.events import emit
+from selfalign.pipeline.progress.row_counts import RowCounts
+from selfalign.pipeline.progress.row_metrics import RowMetrics
+from selfalign.pipeline.run.run import Run
+from selfalign.pipeline.run.run_file import load_run_config
+from selfalign.pipeline.stages.register import TABLES, find_table
+from selfalign.pipeline.units.assignment import Assignment
+from selfalign.pipeline.worker.worker import Worker
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.storage.open import open_store
-from selfalign.storage.stages import TABLE_STAGES
 from selfalign.telemetry.exporter import serving_metrics
 from selfalign.telemetry.logs import setup_logging
 
 REPORT_EVERY_S = 0.5
+TABLE_NAMES = ", ".join(table.name for table in TABLES)
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def worker_command(
     config: Annotated[Path, typer.Option(help="The resolved run.yaml.")],
-    stage: Annotated[str, typer.Option(help="topics, prompts, align or refine.")],
+    stage: Annotated[str, typer.Option(help=f"One of {TABLE_NAMES}.")],
     target: Annotated[str, typer.Option(help="host:port of the stage's service.")],
     index: Annotated[int, typer.Option(min=0, help="This worker's number.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="How many workers share the stage.")] = 1,
@@ -50,15 +52,13 @@ def worker_command(
     ] = None,
 ) -> None:
     """Does the units of a stage whose number is INDEX modulo COUNT and that have no part yet."""
-    chosen = next((name for name in TABLE_STAGES if name == stage), None)
-    if chosen is None:
-        raise ConfigError(f"--stage: {stage!r}; expected one of {', '.join(TABLE_STAGES)}")
+    chosen = find_table(stage, "--stage")
     if index >= count:
         raise ConfigError(f"--index: {index} is not below --count {count}")
     setup_logging()
     settings = load_run_config(config)
     run = Run(open_store(settings.store), settings)
-    assignment = Assignment(chosen, index, count, attempt)
+    assignment = Assignment(chosen.name, index, count, attempt)
     channel = ChannelSettings(
         target=target,
         tls_ca=tls_ca,
@@ -67,11 +67,11 @@ def worker_command(
         tls_server_name=tls_server_name,
         token_file=token_file,
     )
-    metrics = RowMetrics(chosen)
-    worker = Worker(run, assignment, channel, _reporter(), metrics.count)
+    metrics = RowMetrics(chosen.name)
+    worker = Worker(run, chosen, assignment, channel, _reporter(), metrics.count)
     with serving_metrics(metrics_port, metrics.registry):
         counts = asyncio.run(worker.work())
-    _emit("rows", counts.as_fields())
+    emit(counts.as_event())
 
 
 def _reporter() -> Callable[[RowCounts], None]:
@@ -82,10 +82,6 @@ def _reporter() -> Callable[[RowCounts], None]:
         now = time.monotonic()
         if now - last >= REPORT_EVERY_S:
             last = now
-            _emit("rows", counts.as_fields())
+            emit(counts.as_event())
 
     return report
-
-
-def _emit(kind: str, fields: dict[str, Any]) -> None:
-    print(json.dumps({"event": kind, **fields}), flush=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import json
 import logging
 import os
 import signal
@@ -12,6 +11,7 @@ import torch
 from aiohttp import web
 
 from selfalign.errors import ModelError, PortInUse
+from selfalign.events import Ready, emit
 from selfalign.model_server.completions import CompletionsApi
 from selfalign.model_server.engine import Engine, EngineLimits
 from selfalign.model_server.gate import Gate
@@ -130,7 +130,7 @@ async def serve(api: Api, gate: Gate, host: str, port: int) -> None:
         listening = runner.addresses[0]
         address = f"{listening[0]}:{listening[1]}"
         log.info("listening on %s", address)
-        print(json.dumps({"event": "ready", "address": address}), flush=True)
+        emit(Ready(address=address))
         await stop.wait()
         await site.stop()
         log.info("draining %d open requests", gate.open_requests)

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from selfalign.errors import ModelError
+from selfalign.events import EventSink, Fetch
 from selfalign.pipeline.marked_folder import MarkedFolder, Marker
 from selfalign.storage.manifest import read_manifest
 from selfalign.storage.open import open_store
@@ -18,8 +18,6 @@ INDEX = "model.safetensors.index.json"
 # One connection does not fill a fast network.
 DOWNLOADS_AT_ONCE = 4
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-
-Progress = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +36,13 @@ class Weights:
         return {"source": self.source, "files": sizes, "sha256": dict(self.digests)}
 
 
-def fetch_weights(source: str, folder: Path, progress: Progress = lambda event: None) -> bool:
+def fetch_weights(source: str, folder: Path, progress: EventSink = lambda event: None) -> bool:
     """Brings weights into `folder`; False if they were there already.
 
     Args:
         source: s3://bucket/prefix (gs://, az://), a local folder, or a hub id such as owner/model.
         folder: Empty or missing, or filled by an earlier fetch, which is replaced.
-        progress: Hears {"event": "fetch", "file", "done_bytes", "total_bytes"} for each file.
+        progress: Hears a Fetch for each file.
 
     Raises:
         ModelError: there are no whole weights at `source`.
@@ -62,8 +60,7 @@ def fetch_weights(source: str, folder: Path, progress: Progress = lambda event: 
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         for info in pool.map(lambda info: _fetch_file(weights, info, folder), weights.files):
             done += info.size
-            fields = {"file": info.key, "done_bytes": done, "total_bytes": total}
-            progress({"event": "fetch", **fields})
+            progress(Fetch(file=info.key, done_bytes=done, total_bytes=total))
     _check_shards(folder, source)
     target.finish()
     return True
@@ -143,7 +140,7 @@ def _check_shards(folder: Path, source: str) -> None:
         )
 
 
-def _fetch_from_hub(name: str, folder: Path, progress: Progress) -> bool:
+def _fetch_from_hub(name: str, folder: Path, progress: EventSink) -> bool:
     """A model of the Hugging Face hub; the token, if one is needed, is HF_TOKEN."""
     target, marker = MarkedFolder(folder), {"source": name}
     if target.holds(marker):
@@ -152,7 +149,7 @@ def _fetch_from_hub(name: str, folder: Path, progress: Progress) -> bool:
     from huggingface_hub import snapshot_download
 
     target.begin(marker)
-    progress({"event": "fetch", "file": name})
+    progress(Fetch(file=name))
     repository, _, revision = name.partition("@")
     try:
         snapshot_download(

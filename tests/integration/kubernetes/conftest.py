@@ -14,11 +14,12 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from selfalign.pipeline.config import KubernetesSettings
+from selfalign.events import Event, from_worker
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object
 from selfalign.pipeline.executors.kubernetes.jobs import Jobs
 from selfalign.pipeline.executors.kubernetes.templates import Templates, owner_of
 from selfalign.pipeline.executors.kubernetes.watch import JobRequest
+from selfalign.pipeline.run.config import KubernetesSettings
 
 IMAGE = os.environ.get("SELFALIGN_KIND_IMAGE", "selfalign/services:0.1.0")
 
@@ -91,12 +92,9 @@ class Driver:
     jobs: Jobs
     run: str
     notes: list[str] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def request(self, **changes: Any) -> JobRequest:
-        def sink(index: int) -> Callable[[dict[str, Any]], None]:
-            return lambda event: self.events.append({**event, "worker": index})
-
         fields: dict[str, Any] = {
             "template": "worker-job.yaml",
             "stage": "align",
@@ -104,7 +102,7 @@ class Driver:
             "count": 1,
             "digest": "d",
             "files": {"run.yaml": "name: demo\n"},
-            "sinks": sink,
+            "sinks": lambda index: from_worker(self.events.append, index),
         }
         return JobRequest(**(fields | changes))
 

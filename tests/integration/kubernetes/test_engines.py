@@ -11,11 +11,11 @@ import pytest
 
 from integration.kubernetes.conftest import IMAGE
 from selfalign.errors import ConfigError, EngineUnavailable, ModelError
-from selfalign.pipeline.config import KubernetesSettings
 from selfalign.pipeline.executors.kubernetes import engines as module
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object
 from selfalign.pipeline.executors.kubernetes.engines import REPLICAS, WEIGHTS, Engines
 from selfalign.pipeline.executors.kubernetes.rollout import Rollout
+from selfalign.pipeline.run.config import KubernetesSettings
 
 pytestmark = pytest.mark.kind
 

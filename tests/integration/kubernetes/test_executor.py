@@ -1,5 +1,6 @@
 """The executor on a release that is made of templates alone: what reaches the pods, who speaks."""
 
+import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -10,24 +11,32 @@ import yaml
 
 from integration.kubernetes.conftest import eventually, job_template, pod_spec
 from selfalign.errors import ConfigError
+from selfalign.events import Event, Note, Rows
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster
 from selfalign.pipeline.executors.kubernetes.executor import KubernetesExecutor
-from selfalign.pipeline.load import parse_run_config
-from selfalign.pipeline.run import Run, create_or_resume
-from selfalign.pipeline.stages.training import training_settings
-from selfalign.pipeline.worker import Assignment
+from selfalign.pipeline.run.run import Run, create_or_resume
+from selfalign.pipeline.run.run_file import parse_run_config
+from selfalign.pipeline.stages import engrave
+from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.open import open_store
 
 pytestmark = pytest.mark.kind
 
-# Prints the file that the pod was given, as the event of the pod with its number.
+# Events of a pod: its number as a count of rows, then the file and the arguments that it was given.
 TELL = """
 import json, os, sys
-event = {"event": "file", "index": os.environ["JOB_COMPLETION_INDEX"]}
-print(json.dumps(event | {"text": open(sys.argv[1]).read(), "arguments": sys.argv[2:]}), flush=True)
+index = int(os.environ["JOB_COMPLETION_INDEX"])
+print(json.dumps({"event": "rows", "accepted": index}), flush=True)
+given = {"text": open(sys.argv[1]).read(), "arguments": sys.argv[2:], "index": index}
+print(json.dumps({"event": "note", "text": json.dumps(given)}), flush=True)
 """
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: '${NAME}'}\nspec: {clusterIP: None}\n"
+
+
+def given(events: list[Event]) -> list[dict[str, Any]]:
+    """What the pods were given, as they say."""
+    return [json.loads(event.text) for event in events if isinstance(event, Note)]
 
 
 def template(*arguments: str, **changes: Any) -> str:
@@ -82,21 +91,24 @@ def make_executor(cluster: Cluster, release: str, tmp_path: Path) -> MakeExecuto
             "test",
         )
         run, _ = create_or_resume(open_store(config.store), config)
-        return run, KubernetesExecutor(run, lambda *said: None, cluster)
+        return run, KubernetesExecutor(run, lambda event: None, cluster)
 
     return make
 
 
 def test_workers_get_the_run_and_their_share(cluster: Cluster, make_executor: MakeExecutor) -> None:
     run, executor = make_executor()
-    events: list[dict[str, Any]] = []
-    assignments = [Assignment("topics", index, 2, 1) for index in range(2)]
-    executor.run_workers(assignments, "dns:///there:1", events.append)
-    assert sorted(event["worker"] for event in events) == [0, 1]
-    for event in events:
-        assert event["arguments"] == ["dns:///there:1", "of=2"]
-        assert int(event["index"]) == event["worker"]
-        values = yaml.safe_load(event["text"])
+    events: list[Event] = []
+    group = WorkerGroup("topics", 2, 1, {"digest": "d"})
+    executor.run_workers(group, "dns:///there:1", events.append)
+    counts = [event for event in events if isinstance(event, Rows)]
+    assert sorted(event.worker for event in counts) == [0, 1]
+    assert all(event.accepted == event.worker for event in counts)
+    files = given(events)
+    assert len(files) == 2
+    for file in files:
+        assert file["arguments"] == ["dns:///there:1", "of=2"]
+        values = yaml.safe_load(file["text"])
         assert values["name"] == run.name
         assert "executor" not in values
     executor.close()
@@ -107,20 +119,20 @@ def test_training_pods_get_the_job_and_rank_0_speaks(
     cluster: Cluster, make_executor: MakeExecutor, release: str
 ) -> None:
     run, executor = make_executor()
-    settings = training_settings(run, "engrave", {"digest": "d"})
+    settings = engrave.STAGE.job_settings(run, {"digest": "d"})
     executor.check_training(settings)
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     executor.train("engrave", settings, events.append)
-    (event,) = events
-    assert event["index"] == "0"
-    values = yaml.safe_load(event["text"])
+    (file,) = given(events)
+    assert file["index"] == 0
+    values = yaml.safe_load(file["text"])
     assert values["base_model"] == "/weights/base"
     assert values["work_dir"] == "/work"
     assert values["fingerprint"] == {"digest": "d"}
     assert cluster.get("services", f"{release}-{run.name}-engrave-1") is not None
     write_manifest(run.store, run.prefix("engrave"), Manifest(stage="engrave"))
     executor.train("engrave", settings, events.append)
-    assert len(events) == 1
+    assert len(given(events)) == 1
     executor.close()
 
 
@@ -128,7 +140,7 @@ def test_training_settings_are_checked_against_the_ranks_of_all_pods(
     make_executor: MakeExecutor,
 ) -> None:
     run, executor = make_executor()
-    settings = training_settings(run, "engrave", {})
+    settings = engrave.STAGE.job_settings(run, {})
     batches = {"global_batch_size": 7, "micro_batch_size": 1}
     with pytest.raises(ConfigError, match="global_batch_size"):
         executor.check_training(settings | batches)

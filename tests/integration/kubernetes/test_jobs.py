@@ -6,6 +6,7 @@ import pytest
 
 from integration.kubernetes.conftest import MakeDriver, eventually, pod_spec
 from selfalign.errors import ConfigError, SelfAlignError, StageError, TooManyFailures
+from selfalign.events import Rows, Step
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object
 from selfalign.pipeline.executors.kubernetes.templates import DIGEST
 
@@ -25,11 +26,10 @@ def test_workers_tell_their_events_and_leave_nothing_behind(
     driver = make_driver(pod_spec(SPEAK))
     driver.do(count=2)
     name = f"sa-{driver.run}-align-1"
-    events = sorted(driver.events, key=lambda event: int(event["worker"]))
-    assert events == [
-        {"event": "rows", "accepted": 0, "worker": 0},
-        {"event": "rows", "accepted": 1, "worker": 1},
-    ]
+    events = [event for event in driver.events if isinstance(event, Rows)]
+    assert len(events) == len(driver.events)
+    events.sort(key=lambda event: event.worker)
+    assert events == [Rows(accepted=0, worker=0), Rows(accepted=1, worker=1)]
     job = cluster.get("jobs", name)
     assert job is not None
     assert job["metadata"]["ownerReferences"][0]["uid"] == owner["uid"]
@@ -213,10 +213,10 @@ def test_a_log_is_followed_across_broken_connections(
     make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("selfalign.pipeline.executors.kubernetes.cluster.LOG_IDLE_S", 1.0)
-    line = 'echo "{\\"event\\": \\"step\\", \\"step\\": %d}"'
+    line = 'echo "{\\"event\\": \\"step\\", \\"step\\": %d, \\"steps\\": 3}"'
     driver = make_driver(pod_spec(f"{line % 1}; sleep 4; {line % 2}; {line % 3}"))
     driver.do()
-    assert [event["step"] for event in driver.events] == [1, 2, 3]
+    assert driver.events == [Step(step=step, steps=3) for step in (1, 2, 3)]
     driver.jobs.clean_up(stop_active=False)
 
 

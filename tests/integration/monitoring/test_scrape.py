@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from selfalign.pipeline.progress import ProgressEvent
-from selfalign.pipeline.run import dump_config
-from selfalign.pipeline.run_metrics import RunMetrics
+from selfalign.events import StageDone, StageStarted, parse
+from selfalign.pipeline.progress.run_metrics import RunMetrics
+from selfalign.pipeline.run.run import dump_config
+from selfalign.pipeline.stages.register import NAMES
 from selfalign.telemetry.exporter import serving_metrics
 from support.model_server_process import ModelServerProcess
 from support.panels import ask_all, table
@@ -45,8 +46,8 @@ def work(config: Path, target: str, metrics_port: int, metrics: RunMetrics) -> i
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            fields = json.loads(line)
-            metrics.show(ProgressEvent(fields.pop("event"), "align", fields))
+            if (event := parse(line)) is not None:
+                metrics.show(event.model_copy(update={"stage": "align"}))
     return process.returncode
 
 
@@ -58,10 +59,11 @@ def test_panels_of_pipeline_and_inference(tmp_path: Path) -> None:
     run = run_in(tmp_path / "runs", prompts=24)
     config = tmp_path / "run.yaml"
     config.write_text(dump_config(run.config))
-    metrics = RunMetrics("one", "small")
+    metrics = RunMetrics("one", "small", NAMES)
     ports = {name: free_port() for name in ("service", "worker", "runner")}
-    kept = {"accepted": 20, "rejected": 3, "failed": 0, "reasons": {"too_long": 3}, "seconds": 9.0}
-    metrics.show(ProgressEvent("stage_kept", "prompts", kept))
+    reasons = {"too_long": 3}
+    done = StageDone(stage="prompts", seconds=9, accepted=20, rejected=3, failed=0, reasons=reasons)
+    metrics.show(done)
     with (
         ModelServerProcess(tmp_path / "model", "--slots", "8", "--dtype", "fp32") as engine,
         service(config, engine.url, ports["service"]) as target,
@@ -73,7 +75,7 @@ def test_panels_of_pipeline_and_inference(tmp_path: Path) -> None:
             # A rate needs a sample from before the work and one from after it.
             for job in ("engine", "service", "runner"):
                 wait_for_scrape(url, job)
-            metrics.show(ProgressEvent("stage_started", "align", {}))
+            metrics.show(StageStarted(stage="align"))
             assert work(config, target, ports["worker"], metrics) == 0
             for job in ("engine", "service", "runner"):
                 wait_for_scrape(url, job)

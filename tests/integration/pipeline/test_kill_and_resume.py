@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from selfalign.pipeline.run import Run, open_run
-from selfalign.pipeline.stages.inputs import accepted_prompts
-from selfalign.pipeline.verify import verify_run
+from selfalign.pipeline.run.run import Run, open_run
+from selfalign.pipeline.runner.verify import verify_run
+from selfalign.pipeline.stages import prompts
 from selfalign.storage.open import open_store
 from selfalign.storage.tables import read_rows
 from support.run_process import RunProcess
@@ -72,7 +72,7 @@ def test_a_killed_run_on_s3_ends_like_an_undisturbed_one_in_a_folder(
         last = RunProcess(arguments, tmp_path)
         assert last.finish() == 0, last.stderr_path.read_text()
         run, undisturbed = finished(bucket, "killed"), finished(folder, "quiet")
-        ids = [row.prompt_id for row in accepted_prompts(run)]
-        assert ids == [row.prompt_id for row in accepted_prompts(undisturbed)]
+        ids = [row.prompt_id for row in prompts.STAGE.accepted(run)]
+        assert ids == [row.prompt_id for row in prompts.STAGE.accepted(undisturbed)]
         assert len(ids) == 12
         assert align_ids(run) == align_ids(undisturbed)

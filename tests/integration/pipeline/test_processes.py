@@ -9,7 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
-from selfalign.pipeline.executors.processes import Child
+from selfalign.events import Event, Ready, Rows
+from selfalign.pipeline.executors.local.processes import Child
 
 SPEAKER = """
 import json, sys
@@ -22,14 +23,14 @@ STUBBORN = """
 import json, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(json.dumps({"event": "ready", "pid": child.pid}), flush=True)
+print(json.dumps({"event": "ready", "address": str(child.pid)}), flush=True)
 time.sleep(600)
 """
 PARENT = """
 import sys, time
 from pathlib import Path
 from typing import Any
-from selfalign.pipeline.executors.processes import Child
+from selfalign.pipeline.executors.local.processes import Child
 child = Child("c", [sys.executable, "-c", "import time; time.sleep(600)"], Path(sys.argv[1]))
 child.start()
 print(child._process.pid, flush=True)
@@ -53,24 +54,25 @@ def gone(pid: int, within_s: float = 5.0) -> bool:
 
 
 def test_events_go_to_the_sink_and_the_rest_to_the_log(tmp_path: Path) -> None:
-    events: list[dict[str, object]] = []
+    events: list[Event] = []
     child = python(SPEAKER, tmp_path / "logs" / "child.log", events)
     assert child.wait() == 5
-    assert events == [{"event": "rows", "accepted": 3}]
+    assert events == [Rows(accepted=3)]
     assert {"plain text", "trouble"} <= set(child.log_tail().splitlines())
 
 
 def test_stop_takes_the_whole_group_even_if_it_ignores_sigterm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("selfalign.pipeline.executors.processes.STOP_GRACE_S", 0.5)
-    events: list[dict[str, int]] = []
+    monkeypatch.setattr("selfalign.pipeline.executors.local.processes.STOP_GRACE_S", 0.5)
+    events: list[Event] = []
     child = python(STUBBORN, tmp_path / "child.log", events)
     while not events:
         time.sleep(0.02)
     child.stop()
     assert child.poll() == -9
-    assert gone(events[0]["pid"])
+    assert isinstance(events[0], Ready)
+    assert gone(int(events[0].address))
 
 
 def test_kill_9_of_the_parent_ends_the_child(tmp_path: Path) -> None:

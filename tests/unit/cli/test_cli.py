@@ -9,8 +9,8 @@ from selfalign.cli.__main__ import run
 from selfalign.cli.display import stage_cells
 from selfalign.cli.run import parse_overrides
 from selfalign.errors import ConfigError, SelfAlignError
-from selfalign.pipeline.progress import ProgressEvent
-from selfalign.pipeline.stage_progress import StageProgress
+from selfalign.events import Rows, StageDone, StageStarted
+from selfalign.pipeline.progress.stage_progress import StageProgress
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id
@@ -80,7 +80,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (
             ["worker", "--config", "c", "--stage", "engrave", "--target", "t"],
             64,
-            "'engrave'; expected one of topics",
+            "'engrave' is no stage with workers; expected one of topics",
         ),
         (["status", "--run", "two", "--store", "{store}"], 64, "run 'two' is not in"),
         (["status", "--run", "one", "--namespace", "n"], 64, "go with --kubernetes"),
@@ -153,14 +153,13 @@ def test_overrides_are_yaml_values() -> None:
 
 def test_stage_cells_add_up_workers_and_estimate_time_left() -> None:
     progress = StageProgress()
-    progress.take(ProgressEvent("stage_started", "align", {}))
+    progress.take(StageStarted(stage="align"))
     for worker, accepted in ((0, 5), (1, 3), (0, 6)):
-        fields = {"worker": worker, "total": 10, "accepted": accepted, "tokens": 50}
-        progress.take(ProgressEvent("rows", "align", fields))
+        progress.take(Rows(worker=worker, total=10, accepted=accepted, tokens=50))
     cells = stage_cells(progress)
     assert cells[:2] == ("running", "9")
     assert cells[-1].startswith("~")
-    progress.take(ProgressEvent("stage_done", "align", {"seconds": 4.0, "accepted": 20}))
+    progress.take(StageDone(stage="align", seconds=4.0, accepted=20))
     assert stage_cells(progress)[0] == "done"
     assert stage_cells(progress)[-1] == ""
 

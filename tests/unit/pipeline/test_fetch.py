@@ -3,15 +3,15 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from selfalign.cli.__main__ import run
 from selfalign.errors import ConfigError, ModelError, SelfAlignError, StoreError
+from selfalign.events import Event, Fetch
 from selfalign.pipeline.fetch import fetch_weights
-from selfalign.pipeline.fingerprint import model_digest
 from selfalign.pipeline.marked_folder import COMPLETE, STARTED
+from selfalign.pipeline.runner.fingerprint import model_digest
 from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
 from selfalign.storage.open import open_store
 from selfalign.storage.store import Store
@@ -40,12 +40,13 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("source", ["base", "demo/engrave/merged"])
 def test_weights_are_fetched_once(source: str, store: Store, target: Path) -> None:
-    url, events = f"{store.url}/{source}", list[dict[str, Any]]()
+    url, events = f"{store.url}/{source}", list[Event]()
     assert fetch_weights(url, target, events.append)
     assert {path.name: path.read_bytes() for path in target.glob("[!.]*")} == FILES
     assert (target / COMPLETE).is_file()
     assert not (target / STARTED).exists()
-    assert events[-1]["done_bytes"] == events[-1]["total_bytes"] == 104
+    assert isinstance(last := events[-1], Fetch)
+    assert last.done_bytes == last.total_bytes == 104
     assert not fetch_weights(f"{url}/", target)
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from selfalign.errors import FingerprintMismatch
-from selfalign.pipeline.fingerprint import check_fingerprint, stage_fingerprint
-from selfalign.pipeline.load import deep_merge
-from selfalign.pipeline.reuse import reuse_stages
-from selfalign.pipeline.run import Run, create_or_resume, dump_config, open_run
-from selfalign.pipeline.stages.ledger import close_table
+from selfalign.pipeline.run.run import Run, create_or_resume, dump_config, open_run
+from selfalign.pipeline.run.run_file import deep_merge
+from selfalign.pipeline.runner.fingerprint import check_fingerprint, stage_fingerprint
+from selfalign.pipeline.runner.reuse import reuse_stages
+from selfalign.pipeline.stages import align, prompts, topics
+from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.storage.manifest import Manifest
 from support.runs import MakeRun
 
@@ -18,7 +19,7 @@ def changed(run: Run, name: str, values: dict[str, object]) -> Run:
     """The same run with other settings, under another name."""
     import yaml
 
-    from selfalign.pipeline.load import parse_run_config
+    from selfalign.pipeline.run.run_file import parse_run_config
 
     merged = deep_merge(yaml.safe_load(dump_config(run.config)), {"name": name, **values})
     config = parse_run_config(yaml.safe_dump(merged), "test")
@@ -42,21 +43,21 @@ def test_topics_depend_on_their_settings_alone(
 ) -> None:
     run = make_run(prompts=0)
     other = changed(run, "two", values)
-    same = stage_fingerprint(run, "topics") == stage_fingerprint(other, "topics")
+    same = stage_fingerprint(run, topics.STAGE) == stage_fingerprint(other, topics.STAGE)
     assert same is not differs
 
 
 def test_held_out_prompts_are_part_of_the_prompts_stage(make_run: MakeRun) -> None:
     run = make_run(prompts=0)
-    close_table(run, "topics", stage_fingerprint(run, "topics"), expected=None)
+    close_table(run, "topics", stage_fingerprint(run, topics.STAGE), expected=None)
     other = changed(run, "two", {"evaluate": {"held_out": 5}})
     list(reuse_stages(other, "one"))
-    assert stage_fingerprint(run, "prompts") != stage_fingerprint(other, "prompts")
+    assert stage_fingerprint(run, prompts.STAGE) != stage_fingerprint(other, prompts.STAGE)
 
 
 def test_a_stage_whose_input_is_not_done_has_no_fingerprint(make_run: MakeRun) -> None:
     with pytest.raises(FingerprintMismatch, match="needs prompts, which is not done"):
-        stage_fingerprint(make_run(), "align")
+        stage_fingerprint(make_run(), align.STAGE)
 
 
 def test_other_content_upstream_changes_the_stages_after_it(
@@ -64,18 +65,18 @@ def test_other_content_upstream_changes_the_stages_after_it(
 ) -> None:
     run = make_run(prompts=0)
     close_table(run, "topics", {"upstream": {}}, expected=None)
-    before = stage_fingerprint(run, "prompts")
+    before = stage_fingerprint(run, prompts.STAGE)
     key = f"{run.prefix('topics')}/manifest.json"
     manifest = run.manifest("topics")
     assert manifest is not None
     run.store.put(key, manifest.model_copy(update={"accepted": 1}).model_dump_json().encode())
-    assert stage_fingerprint(run, "prompts") != before
+    assert stage_fingerprint(run, prompts.STAGE) != before
 
 
 def test_each_difference_is_shown_with_the_way_out() -> None:
     manifest = Manifest(stage="align", fingerprint={"seed": 1, "settings": {"align": {"top_p": 1}}})
     with pytest.raises(FingerprintMismatch) as caught:
-        check_fingerprint("align", manifest, {"seed": 2, "settings": {"align": {"top_p": 1}}})
+        check_fingerprint(align.STAGE, manifest, {"seed": 2, "settings": {"align": {"top_p": 1}}})
     assert "seed: 1 there, 2 asked for" in str(caught.value)
     assert "top_p" not in str(caught.value)
     assert "--reuse OLD" in str(caught.value)
@@ -83,8 +84,8 @@ def test_each_difference_is_shown_with_the_way_out() -> None:
 
 def test_a_new_run_takes_over_what_is_unchanged_and_no_more(make_run: MakeRun) -> None:
     run = make_run(prompts=4)
-    close_table(run, "topics", stage_fingerprint(run, "topics"), expected=None)
-    close_table(run, "prompts", stage_fingerprint(run, "prompts"), expected=None)
+    close_table(run, "topics", stage_fingerprint(run, topics.STAGE), expected=None)
+    close_table(run, "prompts", stage_fingerprint(run, prompts.STAGE), expected=None)
     same = changed(run, "two", {"align": {"temperature": 0.9}})
     assert list(reuse_stages(same, "one")) == ["topics", "prompts"]
     assert same.manifest("prompts") == run.manifest("prompts")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from selfalign.errors import ConfigError
-from selfalign.pipeline.load import deep_merge, load_run_config, parse_run_config
-from selfalign.pipeline.run import dump_config, method_settings
+from selfalign.pipeline.run.run import dump_config, method_settings
+from selfalign.pipeline.run.run_file import deep_merge, load_run_config, parse_run_config
 
 MINIMAL = "name: one\nstore: runs\nmodel: {base: some/model}\n"
 

@@ -5,8 +5,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.pipeline.stages.units import RowUnit
-from selfalign.pipeline.worker import Assignment, Pending
+from selfalign.pipeline.units.assignment import Assignment
+from selfalign.pipeline.units.pending import Pending
+from selfalign.pipeline.units.units import RowUnit
 from selfalign.storage.rows import PromptItem, Row, RowStatus
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from prometheus_client import generate_latest
 
-from selfalign.pipeline.progress import ProgressEvent
-from selfalign.pipeline.row_metrics import RowMetrics
-from selfalign.pipeline.run_metrics import RunMetrics
+from selfalign.events import Note, Rows, StageKept, StageStarted
+from selfalign.pipeline.progress.row_metrics import RowMetrics
+from selfalign.pipeline.progress.run_metrics import RunMetrics
+from selfalign.pipeline.stages.register import NAMES
 from selfalign.storage.rows import Row, RowStatus
 
 
@@ -16,16 +17,16 @@ def value(metrics: RunMetrics | RowMetrics, name: str, **labels: str) -> float |
 
 
 def test_stages_of_a_run() -> None:
-    metrics = RunMetrics("demo", "small")
+    metrics = RunMetrics("demo", "small", NAMES)
     assert value(metrics, "selfalign_run_info", run="demo", profile="small") == 1
     assert value(metrics, "selfalign_stage_state", stage="topics") == 0
-    kept = {"accepted": 20, "rejected": 3, "failed": 1, "reasons": {"too_long": 3, "Timeout": 1}}
-    metrics.show(ProgressEvent("stage_kept", "topics", kept))
-    metrics.show(ProgressEvent("stage_started", "align", {}))
+    reasons = {"too_long": 3, "Timeout": 1}
+    metrics.show(StageKept(stage="topics", accepted=20, rejected=3, failed=1, reasons=reasons))
+    metrics.show(StageStarted(stage="align"))
     for worker in (0, 1):
-        fields = {"worker": worker, "total": 10, "accepted": 4, "rejected": 1, "tokens": 70}
-        metrics.show(ProgressEvent("rows", "align", fields))
-    metrics.show(ProgressEvent("note", "Job selfalign-demo-align-1", {"text": "no GPU"}))
+        counts = Rows(stage="align", worker=worker, total=10, accepted=4, rejected=1, tokens=70)
+        metrics.show(counts)
+    metrics.show(Note(stage="Job selfalign-demo-align-1", text="no GPU"))
     assert value(metrics, "selfalign_stage_state", stage="topics") == 2
     assert value(metrics, "selfalign_stage_rows", stage="topics", status="accepted") == 20
     assert value(metrics, "selfalign_stage_reason_rows", stage="topics", reason="too_long") == 3

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from selfalign.errors import ConfigError
-from selfalign.pipeline.executors.training_check import run_training_check
+from selfalign.pipeline.executors.contract.training_check import run_training_check
 from support.training_data import small_settings
 
 WITHOUT_TORCH = """

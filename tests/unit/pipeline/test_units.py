@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from selfalign.pipeline.stages.inputs import held_out_prompts, training_prompts
-from selfalign.pipeline.stages.units import failed_ids, prompt_units, row_units, topic_units
+from selfalign.pipeline.stages import align, prompts, refine, topics
+from selfalign.pipeline.stages.held_out import held_out_prompts, training_prompts
+from selfalign.pipeline.stages.kinds.answers import failed_ids
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name
 from support.runs import MakeRun
@@ -11,7 +12,7 @@ from support.runs import MakeRun
 
 def test_every_training_prompt_is_in_just_one_unit_and_no_held_out_one(make_run: MakeRun) -> None:
     run = make_run(prompts=11, held_out=3, rows_per_unit=3)
-    units = row_units(run, "align", 1)
+    units = align.STAGE.units(run, 1)
     ids = [item.prompt_id for unit in units for item in unit.items]
     assert [len(unit.items) for unit in units] == [3, 3, 2]
     assert ids == sorted(set(ids))
@@ -19,15 +20,15 @@ def test_every_training_prompt_is_in_just_one_unit_and_no_held_out_one(make_run:
     assert len(held_out) == 3
     assert held_out.isdisjoint(ids)
     assert {row.prompt_id for row in training_prompts(run)} == set(ids)
-    assert row_units(run, "align", 1) == units
+    assert align.STAGE.units(run, 1) == units
 
 
 def test_seeds_differ_by_stage_row_and_attempt(make_run: MakeRun) -> None:
     run = make_run()
     seeds = {
         item.seed
-        for stage in ("align", "refine")
-        for unit in row_units(run, stage, 1)
+        for stage in (align.STAGE, refine.STAGE)
+        for unit in stage.units(run, 1)
         for item in unit.items
     }
     assert len(seeds) == 16
@@ -35,7 +36,7 @@ def test_seeds_differ_by_stage_row_and_attempt(make_run: MakeRun) -> None:
 
 def test_later_attempts_take_just_the_rows_that_still_fail(make_run: MakeRun) -> None:
     run = make_run(prompts=8, held_out=2, rows_per_unit=3)
-    items = [item for unit in row_units(run, "align", 1) for item in unit.items]
+    items = [item for unit in align.STAGE.units(run, 1) for item in unit.items]
 
     def rows(indices: list[int], status: RowStatus, attempt: int = 1) -> list[Row]:
         return [
@@ -47,7 +48,7 @@ def test_later_attempts_take_just_the_rows_that_still_fail(make_run: MakeRun) ->
     first = rows([0, 1], RowStatus.ACCEPTED) + rows([2], RowStatus.FAILED)
     create_part(run.store, f"{prefix}/{part_name(0)}", first)
     create_part(run.store, f"{prefix}/{part_name(1)}", rows([3, 4, 5], RowStatus.FAILED))
-    again = row_units(run, "align", 2)
+    again = align.STAGE.units(run, 2)
     assert [(unit.unit, len(unit.items)) for unit in again] == [(0, 1), (1, 3)]
     assert all(item.attempt == 2 for unit in again for item in unit.items)
     assert again[0].items[0] != items[2]
@@ -57,11 +58,11 @@ def test_later_attempts_take_just_the_rows_that_still_fail(make_run: MakeRun) ->
 
 def test_topic_units_share_the_quota_and_prompt_rounds_differ(make_run: MakeRun) -> None:
     run = make_run(prompts=0)
-    units = topic_units(run)
+    units = topics.STAGE.units(run, 1)
     assert len(units) == 20
     assert len({unit.seed for unit in units}) == 20
     assert sum(unit.quota for unit in units) >= run.config.topics.count
-    topics = [
+    rows = [
         Row(
             row_id=str(number),
             prompt_id=str(number),
@@ -71,12 +72,12 @@ def test_topic_units_share_the_quota_and_prompt_rounds_differ(make_run: MakeRun)
         )
         for number in range(7)
     ]
-    rejected = replace(topics[0], row_id="r", topic="Bad", status=RowStatus.REJECTED)
-    create_part(run.store, f"{run.prefix('topics')}/{part_name(0)}", [*topics, rejected])
-    first, second = prompt_units(run, 0), prompt_units(run, 1)
+    rejected = replace(rows[0], row_id="r", topic="Bad", status=RowStatus.REJECTED)
+    create_part(run.store, f"{run.prefix('topics')}/{part_name(0)}", [*rows, rejected])
+    first, second = prompts.STAGE.units(run, 1), prompts.STAGE.units(run, 2)
     assert [unit.unit for unit in first] == list(range(len(first)))
     assert {unit.source for unit in first} == {"self_instruct", "topic_guided"}
     hints = [hint for unit in first for hint in unit.hints]
-    assert set(hints) <= {(row.question_type, row.topic) for row in topics}
-    assert prompt_units(run, 0) == first
+    assert set(hints) <= {(row.question_type, row.topic) for row in rows}
+    assert prompts.STAGE.units(run, 1) == first
     assert {unit.seed for unit in first}.isdisjoint({unit.seed for unit in second})

@@ -1,7 +1,7 @@
 """Stage `evaluate`: the models one after another, then report and card."""
 
 import asyncio
-from typing import Any
+from dataclasses import dataclass
 
 from selfalign.constitution.load import load_constitution
 from selfalign.errors import ObjectExists, ObjectMissing
@@ -10,99 +10,103 @@ from selfalign.evaluation.card import render_card
 from selfalign.evaluation.evaluate import evaluate_arm, merge
 from selfalign.evaluation.inputs import EvaluationInputs, aligned_rows
 from selfalign.evaluation.report import render_report
-from selfalign.evaluation.results import ROLES, ArmResults, Role
+from selfalign.evaluation.results import ArmResults
 from selfalign.evaluation.run_view import load_run_view
+from selfalign.events import Step
 from selfalign.inference.build import build_engine
-from selfalign.pipeline.executors.base import Executor
-from selfalign.pipeline.progress import ProgressEvent, Report
-from selfalign.pipeline.run import Run
-from selfalign.pipeline.stages.inputs import held_out_prompts
-from selfalign.pipeline.stages.training import merged_weights
+from selfalign.pipeline.run.run import Run
+from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
+from selfalign.pipeline.stages.held_out import held_out_prompts
+from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
+from selfalign.pipeline.stages.models import model_weights
+from selfalign.roles import MODEL_ROLES, ModelRole
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.rows import PromptItem, Row, derive_seed
-from selfalign.storage.stages import StageName
 from selfalign.storage.tables import part_info
 from selfalign.telemetry.metrics import Metrics
 
-TRAINED_BY: dict[Role, StageName] = {"engraved": "engrave", "final": "distill"}
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateStage(Stage):
+    """Asks the models of the run the held-out prompts, and shows what the run has made."""
 
-def run_evaluation(
-    run: Run, executor: Executor, report: Report, fingerprint: dict[str, Any]
-) -> None:
-    """Evaluates what is not evaluated yet, model by model; writes report, card and manifest."""
-    inputs = evaluation_inputs(run)
-    arms = [_arm(run, executor, report, role, inputs) for role in ROLES]
-    results = merge(inputs, arms)
-    prefix = run.prefix("evaluate")
-    files = {"results.json": results.model_dump_json(indent=2).encode()}
-    run.store.put(f"{prefix}/results.json", files["results.json"])
-    view = load_run_view(run.store, run.name)
-    files["report.html"] = render_report(view, run.config.evaluate.report_samples).encode()
-    files["card.md"] = render_card(view).encode()
-    for name, data in files.items():
-        run.store.put(f"{prefix}/{name}", data)
-    manifest = Manifest(
-        stage="evaluate",
-        fingerprint=fingerprint,
-        parts=tuple(part_info(name, data, 0) for name, data in files.items()),
-        details=results.headline(),
-    )
-    write_manifest(run.store, prefix, manifest)
+    def make(self, work: StageWork) -> None:
+        """Evaluates what is not evaluated yet, model by model; writes report, card, manifest."""
+        run = work.run
+        inputs = self.inputs(run)
+        arms = [self._arm(work, role, inputs) for role in MODEL_ROLES]
+        results = merge(inputs, arms)
+        prefix = run.prefix(self.name)
+        files = {"results.json": results.model_dump_json(indent=2).encode()}
+        run.store.put(f"{prefix}/results.json", files["results.json"])
+        view = load_run_view(run.store, run.name)
+        files["report.html"] = render_report(view, run.config.evaluate.report_samples).encode()
+        files["card.md"] = render_card(view).encode()
+        for name, data in files.items():
+            run.store.put(f"{prefix}/{name}", data)
+        manifest = Manifest(
+            stage=self.name,
+            fingerprint=work.fingerprint,
+            parts=tuple(part_info(name, data, 0) for name, data in files.items()),
+            details=results.headline(),
+        )
+        write_manifest(run.store, prefix, manifest)
 
+    def inputs(self, run: Run) -> EvaluationInputs:
+        """What all models are asked."""
+        settings = run.config.evaluate
+        return EvaluationInputs(
+            constitution=load_constitution(run.config.constitution),
+            settings=settings,
+            held_out=tuple(self._item(run, row) for row in held_out_prompts(run)),
+            aligned=aligned_rows(run.store, run.prefix(align.STAGE.name)),
+            benchmarks=load_benchmarks(settings),
+        )
 
-def evaluation_inputs(run: Run) -> EvaluationInputs:
-    """What all models are asked."""
-    settings = run.config.evaluate
-    return EvaluationInputs(
-        constitution=load_constitution(run.config.constitution),
-        settings=settings,
-        held_out=tuple(_item(run, row) for row in held_out_prompts(run)),
-        aligned=aligned_rows(run.store, run.prefix("align")),
-        benchmarks=load_benchmarks(settings),
-    )
-
-
-def _arm(
-    run: Run, executor: Executor, report: Report, role: Role, inputs: EvaluationInputs
-) -> ArmResults:
-    """One model's results: from the store if a run that was stopped left them there."""
-    key = f"{run.prefix('evaluate')}/arm-{role}.json"
-    try:
-        return ArmResults.model_validate_json(run.store.get(key))
-    except ObjectMissing:
-        pass
-    stage = TRAINED_BY.get(role)
-    weights = run.config.model.base if stage is None else merged_weights(run, stage)
-    settings = executor.serve(role, weights)
-
-    def progress(phase: str, done: int, total: int) -> None:
-        fields = {"phase": phase, "step": done, "steps": total}
-        report(ProgressEvent("step", "evaluate", fields))
-
-    async def evaluate() -> ArmResults:
-        engine = build_engine(settings, Metrics())
+    def _arm(self, work: StageWork, role: ModelRole, inputs: EvaluationInputs) -> ArmResults:
+        """One model's results: from the store if a run that was stopped left them there."""
+        run = work.run
+        key = f"{run.prefix(self.name)}/arm-{role}.json"
         try:
-            return await evaluate_arm(role, engine, inputs, progress)
-        finally:
-            await engine.close()
+            return ArmResults.model_validate_json(run.store.get(key))
+        except ObjectMissing:
+            pass
+        settings = work.executor.serve(role, model_weights(work.stages, run, role))
 
-    results = asyncio.run(evaluate())
-    executor.release(role)
-    try:
-        run.store.create(key, results.model_dump_json().encode())
-    except ObjectExists:
-        return ArmResults.model_validate_json(run.store.get(key))
-    return results
+        def progress(phase: str, done: int, total: int) -> None:
+            work.report(Step(phase=phase, step=done, steps=total))
+
+        async def evaluate() -> ArmResults:
+            engine = build_engine(settings, Metrics())
+            try:
+                return await evaluate_arm(role, engine, inputs, progress)
+            finally:
+                await engine.close()
+
+        results = asyncio.run(evaluate())
+        work.executor.release(role)
+        try:
+            run.store.create(key, results.model_dump_json().encode())
+        except ObjectExists:
+            return ArmResults.model_validate_json(run.store.get(key))
+        return results
+
+    def _item(self, run: Run, row: Row) -> PromptItem:
+        return PromptItem(
+            prompt_id=row.prompt_id,
+            instruction=row.instruction,
+            input=row.input,
+            seed=derive_seed(run.config.seed, self.name, row.prompt_id),
+            source=row.source,
+            question_type=row.question_type,
+            topic=row.topic,
+        )
 
 
-def _item(run: Run, row: Row) -> PromptItem:
-    return PromptItem(
-        prompt_id=row.prompt_id,
-        instruction=row.instruction,
-        input=row.input,
-        seed=derive_seed(run.config.seed, "evaluate", row.prompt_id),
-        source=row.source,
-        question_type=row.question_type,
-        topic=row.topic,
-    )
+STAGE = EvaluateStage(
+    name="evaluate",
+    after=tuple(stage.STAGE.name for stage in (prompts, align, engrave, refine, distill)),
+    settings=("evaluate",),
+    results=(("report", "report.html"), ("card", "card.md")),
+    files=("constitution", "evaluate.hhh_file", "evaluate.truthfulqa_file"),
+)

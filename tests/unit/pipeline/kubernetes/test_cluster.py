@@ -12,6 +12,7 @@ import pytest
 from kubernetes import client
 
 from selfalign.errors import ConfigError, SelfAlignError, StageError
+from selfalign.events import Event, Rows
 from selfalign.pipeline.executors.kubernetes import cluster as module
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, connect
 from selfalign.pipeline.executors.kubernetes.logs import LogFollower
@@ -170,9 +171,9 @@ def test_a_follower_reads_on_until_the_container_has_ended(api: Api, cluster: Cl
         (200, again),
         (200, status({"terminated": {"exitCode": 0}})),
     ]
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     LogFollower(cluster, "p", "c", events.append).finish()
-    assert [event["accepted"] for event in events] == [1, 2]
+    assert events == [Rows(accepted=1), Rows(accepted=2)]
 
 
 def test_no_cluster_to_talk_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

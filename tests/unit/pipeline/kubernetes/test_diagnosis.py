@@ -10,17 +10,17 @@ from selfalign.errors import (
     StoreError,
     TooManyFailures,
 )
-from selfalign.pipeline.config import KubernetesSettings
 from selfalign.pipeline.executors.kubernetes.diagnosis import (
     Trouble,
     controller_troubles,
     endings,
     evicted,
     pod_troubles,
-    telling,
+    root_ending,
 )
 from selfalign.pipeline.executors.kubernetes.patience import Patience
 from selfalign.pipeline.executors.kubernetes.watch import newest
+from selfalign.pipeline.run.config import KubernetesSettings
 from support.kubernetes_objects import Object, event, failed, pod, unscheduled, waiting
 
 NO_GPU = (
@@ -204,7 +204,7 @@ def test_pods_that_the_cluster_refuses(message: str, kind: str, patience: str) -
 def test_exit_codes_become_errors(
     pods: list[Object], error: type[SelfAlignError], text: str
 ) -> None:
-    ending = telling(endings(newest(pods)))
+    ending = root_ending(endings(newest(pods)))
     assert ending is not None
     assert ending.error_type() is error
     assert text in ending.describe()
@@ -212,7 +212,7 @@ def test_exit_codes_become_errors(
 
 def test_a_pod_that_was_evicted_says_so() -> None:
     made = pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory.")
-    assert telling(endings([made])) is None
+    assert root_ending(endings([made])) is None
     assert evicted([pod(), made]) == "job-0-abcde: Evicted: The node was low on resource: memory."
     assert evicted([pod()]) == ""
 

@@ -3,11 +3,11 @@
 import pytest
 
 from selfalign.errors import ConfigError
-from selfalign.pipeline.config import RunConfig
-from selfalign.pipeline.executors.base import ServiceName
 from selfalign.pipeline.executors.kubernetes.services import check_same_settings
-from selfalign.pipeline.load import parse_run_config
-from selfalign.pipeline.run import dump_config
+from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.run import dump_config
+from selfalign.pipeline.run.run_file import parse_run_config
+from selfalign.roles import ServiceName
 
 
 def config(text: str = "") -> RunConfig:

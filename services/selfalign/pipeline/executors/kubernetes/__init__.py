@@ -1,1 +1,1 @@
-"""The Kubernetes executor: Jobs from the chart's templates, engines scaled, troubles told."""
+"""The Kubernetes executor: Jobs from the chart's templates, engines scaled, troubles reported."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from selfalign.errors import ConfigError, SelfAlignError, StageError
-from selfalign.pipeline.executors.base import ERRORS_BY_EXIT_CODE
+from selfalign.pipeline.executors.contract.executor import ERRORS_BY_EXIT_CODE
 from selfalign.pipeline.executors.kubernetes.cluster import Object
 
 Patience = Literal["scheduling", "trouble", "unlimited"]
@@ -122,7 +122,7 @@ def endings(pods: Iterable[Object]) -> list[Ending]:
     return sorted(found, key=lambda ending: ending.finished)
 
 
-def telling(found: Sequence[Ending]) -> Ending | None:
+def root_ending(found: Sequence[Ending]) -> Ending | None:
     """The ending that says most of why: a known exit code before a signal, a signal before others.
 
     When one rank dies the others fail of the lost connection in the same moment.

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfalign.errors import ConfigError
-from selfalign.pipeline.config import KubernetesSettings
-from selfalign.pipeline.executors.base import EngineRole
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object
-from selfalign.pipeline.executors.kubernetes.patience import Note
+from selfalign.pipeline.executors.kubernetes.patience import Notify
 from selfalign.pipeline.executors.kubernetes.rollout import Rollout
 from selfalign.pipeline.executors.kubernetes.tunnel import Tunnel
+from selfalign.pipeline.run.config import KubernetesSettings
+from selfalign.roles import ModelRole
 
 Deployed = Literal["base", "engraved"]
 """`final` weights are served by the `engraved` Deployment."""
@@ -38,9 +38,14 @@ class Engines:
     """Scales the engine Deployments of one release."""
 
     def __init__(
-        self, cluster: Cluster, settings: KubernetesSettings, rollout: Rollout, note: Note
+        self, cluster: Cluster, settings: KubernetesSettings, rollout: Rollout, notify: Notify
     ) -> None:
-        self._cluster, self._settings, self._rollout, self._note = cluster, settings, rollout, note
+        self._cluster, self._settings, self._rollout, self._notify = (
+            cluster,
+            settings,
+            rollout,
+            notify,
+        )
         self._served: dict[Deployed, Served] = {}
         self._tunnels: dict[Deployed, Tunnel] = {}
         self._guarded_at = time.monotonic()
@@ -53,7 +58,7 @@ class Engines:
         """
         check_base(self._rollout.read(self._name("base")), base)
 
-    def serve(self, role: EngineRole, weights: str) -> str:
+    def serve(self, role: ModelRole, weights: str) -> str:
         """Makes the role's Deployment serve `weights`; returns its URL once it is ready.
 
         Raises:
@@ -74,7 +79,7 @@ class Engines:
         self._rollout.wait(name)
         return self._url(deployed)
 
-    def release(self, role: EngineRole) -> None:
+    def release(self, role: ModelRole) -> None:
         """Scales the role's Deployment to 0 and waits until its pods have left their GPUs."""
         self._free(deployment_role(role))
 
@@ -102,7 +107,7 @@ class Engines:
         replicas = deployment["metadata"].get("annotations", {}).get(REPLICAS)
         if replicas is not None:
             self._cluster.patch("deployments", name, {"spec": {"replicas": int(replicas)}})
-            self._note(f"Deployment {name}", f"scaled back to {replicas}")
+            self._notify(f"Deployment {name}", f"scaled back to {replicas}")
 
     def close(self) -> None:
         """Frees what this process holds; the engines stay as they are."""
@@ -123,7 +128,7 @@ class Engines:
             annotations = {REPLICAS: str(replicas)}
             patch = {"metadata": {"annotations": annotations}, "spec": {"replicas": 0}}
             self._cluster.patch("deployments", name, patch)
-            self._note(f"Deployment {name}", "scaled to 0, so that others have its room")
+            self._notify(f"Deployment {name}", "scaled to 0, so that others have its room")
         self._rollout.wait_empty(name)
 
     def _url(self, deployed: Deployed) -> str:
@@ -149,11 +154,11 @@ class Engines:
         if not right_weights:
             check_weights_container(deployment)
             patch = weights_patch(served)
-        self._note(f"Deployment {name}", f"scaling to {served.replicas} with {served.weights}")
+        self._notify(f"Deployment {name}", f"scaling to {served.replicas} with {served.weights}")
         self._cluster.patch("deployments", name, patch)
 
 
-def deployment_role(role: EngineRole) -> Deployed:
+def deployment_role(role: ModelRole) -> Deployed:
     """Which Deployment serves a role."""
     return "base" if role == "base" else "engraved"
 

@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 
 from selfalign.errors import ConfigError
+from selfalign.events import EventSink, Note, from_worker
 from selfalign.inference.settings import EngineSettings
-from selfalign.pipeline.executors.base import EngineRole, EventSink, ServiceName
+from selfalign.pipeline.executors.contract.training_check import run_training_check
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object, connect
 from selfalign.pipeline.executors.kubernetes.engines import Engines, deployment_role
 from selfalign.pipeline.executors.kubernetes.jobs import Jobs
-from selfalign.pipeline.executors.kubernetes.patience import Note
+from selfalign.pipeline.executors.kubernetes.patience import Notify
 from selfalign.pipeline.executors.kubernetes.rollout import Rollout
 from selfalign.pipeline.executors.kubernetes.services import Services
 from selfalign.pipeline.executors.kubernetes.templates import (
@@ -24,11 +25,9 @@ from selfalign.pipeline.executors.kubernetes.templates import (
     owner_of,
 )
 from selfalign.pipeline.executors.kubernetes.watch import JobRequest
-from selfalign.pipeline.executors.training_check import run_training_check
-from selfalign.pipeline.fingerprint import stage_fingerprint
-from selfalign.pipeline.run import Run, dump_config
-from selfalign.pipeline.worker import Assignment
-from selfalign.storage.stages import TRAINING_STAGES
+from selfalign.pipeline.run.run import Run, dump_config
+from selfalign.pipeline.units.assignment import WorkerGroup
+from selfalign.roles import ModelRole, ServiceName
 
 # Where the chart's training template has the base model and room for work.
 TRAINING_WIRING: dict[str, Any] = {"base_model": "/weights/base", "work_dir": "/work"}
@@ -43,7 +42,7 @@ class KubernetesExecutor:
     them in any case: they are owned by it.
     """
 
-    def __init__(self, run: Run, note: Note, cluster: Cluster | None = None) -> None:
+    def __init__(self, run: Run, report: EventSink, cluster: Cluster | None = None) -> None:
         """Looks whether the release can do the run, before any work starts.
 
         Raises:
@@ -51,19 +50,25 @@ class KubernetesExecutor:
         """
         executor = run.config.executor
         settings = executor.kubernetes
-        self._run, self._settings, self._note = run, settings, note
+        notify = notifier(report)
+        self._run, self._settings, self._notify = run, settings, notify
         self._cluster = cluster or connect(settings.namespace, settings.context)
         self._templates = load_templates(self._cluster, settings.release)
         owner = find_owner(self._cluster, settings.release)
-        rollout = Rollout(self._cluster, settings, executor.startup_timeout_s, note)
-        self._engines = Engines(self._cluster, settings, rollout, note)
+        rollout = Rollout(self._cluster, settings, executor.startup_timeout_s, notify)
+        self._engines = Engines(self._cluster, settings, rollout, notify)
         self._services = Services(
-            self._cluster, settings, executor.startup_timeout_s, rollout, note
+            self._cluster, settings, executor.startup_timeout_s, rollout, notify
         )
         self._services.check(run.config)
         if self._external("base") is None:
             self._engines.check(run.config.model.base)
-        self._jobs = Jobs(self._cluster, settings, run.name, self._templates, owner, note)
+        self._jobs = Jobs(self._cluster, settings, run.name, self._templates, owner, notify)
+
+    @property
+    def side_by_side(self) -> bool:
+        """Tuned models share a Deployment, and engines may share a node's GPUs."""
+        return False
 
     def check_training(self, settings: dict[str, Any]) -> None:
         ranks = self._settings.training_nodes * ranks_per_node(self._templates)
@@ -72,7 +77,7 @@ class KubernetesExecutor:
         with tempfile.TemporaryDirectory() as folder:
             run_training_check(wired, ranks, Path(folder))
 
-    def serve(self, role: EngineRole, weights: str) -> EngineSettings:
+    def serve(self, role: ModelRole, weights: str) -> EngineSettings:
         base = self._run.config.engine
         if role != "base":
             weights = f"{self._run.store.url}/{weights}"
@@ -80,41 +85,39 @@ class KubernetesExecutor:
         if url is None:
             url = self._engines.serve(role, weights)
         else:
-            self._note(f"engine {role}", f"{url} is yours; the run expects {weights} in it")
+            self._notify(f"engine {role}", f"{url} is yours; the run expects {weights} in it")
         return EngineSettings(**{**base.model_dump(), "url": url})
 
-    def release(self, role: EngineRole) -> None:
+    def release(self, role: ModelRole) -> None:
         if self._external(role) is None:
             self._engines.release(role)
 
     def service(self, name: ServiceName, engine: EngineSettings) -> str:
         return self._services.target(name, self._run.config)
 
-    def run_workers(self, assignments: list[Assignment], target: str, sink: EventSink) -> None:
-        first = assignments[0]
+    def run_workers(self, group: WorkerGroup, target: str, sink: EventSink) -> None:
         work = {
-            "fingerprint": stage_fingerprint(self._run, first.stage),
+            "fingerprint": group.fingerprint,
             "store": self._run.store.url,
             "target": target,
-            "attempt": first.attempt,
-            "count": len(assignments),
+            "attempt": group.attempt,
+            "count": group.count,
         }
         request = JobRequest(
             template="worker-job.yaml",
-            stage=first.stage,
-            attempt=first.attempt,
-            count=len(assignments),
+            stage=group.stage,
+            attempt=group.attempt,
+            count=group.count,
             digest=digest(work),
             files={"run.yaml": dump_config(self._run.config, executor=False)},
-            values={"ATTEMPT": first.attempt, "TARGET": target},
-            sinks=lambda index: lambda event: sink({**event, "worker": index}),
+            values={"ATTEMPT": group.attempt, "TARGET": target},
+            sinks=lambda index: from_worker(sink, index),
         )
         self._jobs.run(request, self._engines.guard)
 
     def train(self, stage: str, settings: dict[str, Any], sink: EventSink) -> None:
-        name = next(known for known in TRAINING_STAGES if known == stage)
-        if self._run.manifest(name) is not None:
-            self._note(stage, "has its manifest already; nothing to train")
+        if self._run.manifest(stage) is not None:
+            self._notify(stage, "has its manifest already; nothing to train")
             return
         self._engines.release_all()
         wired = {"metrics_port": TRAINING_METRICS_PORT, **settings, **TRAINING_WIRING}
@@ -132,17 +135,23 @@ class KubernetesExecutor:
         )
         self._jobs.run(request, self._engines.guard)
 
-    def _external(self, role: EngineRole) -> str | None:
+    def _external(self, role: ModelRole) -> str | None:
         """The address of an engine that is not ours to scale."""
         deployed = deployment_role(role)
         external = self._settings.external_engines.get(deployed)
         return external or (self._run.config.engine.url if deployed == "base" else None)
 
+    def finish(self) -> None:
+        self._engines.restore_base()
+
     def close(self) -> None:
         self._engines.close()
         self._jobs.clean_up(stop_active=not self._cluster.inside)
-        if self._run.manifest("evaluate") is not None:
-            self._engines.restore_base()
+
+
+def notifier(report: EventSink) -> Notify:
+    """What the executor has to say, as notes of the run about an object of the cluster."""
+    return lambda subject, text: report(Note(stage=subject, text=text))
 
 
 def ranks_per_node(templates: Templates) -> int:

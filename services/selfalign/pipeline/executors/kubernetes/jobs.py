@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from selfalign.errors import StageError
-from selfalign.pipeline.config import KubernetesSettings
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Kind, Object
-from selfalign.pipeline.executors.kubernetes.patience import Note
+from selfalign.pipeline.executors.kubernetes.patience import Notify
 from selfalign.pipeline.executors.kubernetes.templates import (
     DIGEST,
     RELEASE,
@@ -24,6 +23,7 @@ from selfalign.pipeline.executors.kubernetes.watch import (
     JobWatch,
     finished,
 )
+from selfalign.pipeline.run.config import KubernetesSettings
 
 POLL_S = 1.0
 # A trainer saves a checkpoint on SIGTERM before its pod is gone.
@@ -42,10 +42,10 @@ class Jobs:
         run: str,
         templates: Templates,
         owner: Object | None,
-        note: Note,
+        notify: Notify,
     ) -> None:
         self._cluster, self._settings, self._run = cluster, settings, run
-        self._templates, self._owner, self._note = templates, owner, note
+        self._templates, self._owner, self._notify = templates, owner, notify
         self._active: set[str] = set()
         self._done: set[str] = set()
 
@@ -59,7 +59,7 @@ class Jobs:
         for _ in range(RECREATIONS):
             name = self._ensure(request)
             self._active.add(name)
-            watch = JobWatch(self._cluster, self._settings, name, request, self._note)
+            watch = JobWatch(self._cluster, self._settings, name, request, self._notify)
             try:
                 done = watch.wait(each_poll)
             except JobFailed as failure:
@@ -72,7 +72,7 @@ class Jobs:
                 self._active.discard(name)
                 self._done.add(name)
                 return
-            self._note(f"Job {name}", "was deleted by somebody; creating it again")
+            self._notify(f"Job {name}", "was deleted by somebody; creating it again")
         raise StageError(f"Job {name} was deleted {RECREATIONS} times; run again to go on")
 
     def clean_up(self, *, stop_active: bool) -> None:
@@ -90,7 +90,7 @@ class Jobs:
         self._remove_others(request.stage, name)
         job = self._cluster.get("jobs", name)
         if job is not None and self._adoptable(job, request):
-            self._note(f"Job {name}", "runs already; following it")
+            self._notify(f"Job {name}", "runs already; following it")
         else:
             self._remove(name)
             job = self._create_job(manifests["Job"])
@@ -167,7 +167,7 @@ class Jobs:
         for job in self._cluster.find("jobs", labels=labels):
             other = job["metadata"]["name"]
             if other != name and finished(job) is None:
-                self._note(f"Job {other}", "is left from an earlier attempt; deleting it")
+                self._notify(f"Job {other}", "is left from an earlier attempt; deleting it")
                 self._remove(other)
 
     def _remove(self, name: str) -> None:

@@ -1,13 +1,11 @@
 """Following the logs of pods: events to the sink, across broken connections."""
 
-import json
 import threading
-from typing import Any
 
 from urllib3.exceptions import HTTPError
 
 from selfalign.errors import SelfAlignError
-from selfalign.pipeline.executors.base import EventSink
+from selfalign.events import EventSink, Note, parse
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object
 
 RECONNECT_S = 1.0
@@ -44,7 +42,7 @@ class LogFollower:
             except HTTPError:
                 pass
             except SelfAlignError as error:
-                self._sink({"event": "note", "text": f"log of {self._pod} lost: {error}"})
+                self._sink(Note(text=f"log of {self._pod} lost: {error}"))
                 return
             self._stop.wait(RECONNECT_S)
 
@@ -55,20 +53,8 @@ class LogFollower:
             self._last = stamp
             if self._stop.is_set():
                 return
-            event = parse_event(line)
-            if event is not None:
+            if (event := parse(line)) is not None:
                 self._sink(event)
-
-
-def parse_event(line: str) -> dict[str, Any] | None:
-    """The event of a line, None for any other line."""
-    if not line.startswith("{"):
-        return None
-    try:
-        event = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return event if isinstance(event, dict) and "event" in event else None
 
 
 def terminated(pod: Object, container: str) -> bool:
@@ -86,5 +72,5 @@ def quoted_tail(cluster: Cluster, pod: str, container: str) -> str:
     """
     lines = cluster.log_tail(pod, container, 10 * TAIL_LINES)
     lines = lines or cluster.log_tail(pod, container, 10 * TAIL_LINES, previous=True)
-    said = [line for line in lines if line.strip() and parse_event(line) is None]
+    said = [line for line in lines if line.strip() and parse(line) is None]
     return "\n".join(said[-TAIL_LINES:]) or "(no log)"

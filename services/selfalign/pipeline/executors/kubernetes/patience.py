@@ -1,16 +1,16 @@
-"""Troubles told once each, and time limits on them."""
+"""Troubles reported once each, and time limits on them."""
 
 import time
 from collections.abc import Callable, Sequence
 
 from selfalign.errors import SelfAlignError, StageError
-from selfalign.pipeline.config import KubernetesSettings
 from selfalign.pipeline.executors.kubernetes.diagnosis import Trouble
+from selfalign.pipeline.run.config import KubernetesSettings
 
 # A container that crashes again and again runs a while in between.
 FORGET_S = 60.0
 
-Note = Callable[[str, str], None]
+Notify = Callable[[str, str], None]
 """Tells the user something: (about what, text)."""
 
 
@@ -21,19 +21,19 @@ class Patience:
         self,
         subject: str,
         settings: KubernetesSettings,
-        note: Note,
+        notify: Notify,
         error: type[SelfAlignError] = StageError,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`error` is what a limit that is passed raises."""
-        self._subject, self._note, self._error, self._clock = subject, note, error, clock
+        self._subject, self._notify, self._error, self._clock = subject, notify, error, clock
         self._limits = {
             "scheduling": ("scheduling_timeout_s", settings.scheduling_timeout_s),
             "trouble": ("trouble_timeout_s", settings.trouble_timeout_s),
         }
         self._since: dict[str, float] = {}
         self._seen: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def look(self, troubles: Sequence[Trouble], *, waiting_is_fine: bool = False) -> None:
         """Takes the troubles of this moment in.
@@ -52,9 +52,9 @@ class Patience:
             since = self._since.setdefault(trouble.kind, now)
             self._seen[trouble.kind] = now
             text = trouble.describe()
-            if trouble.text not in self._told:
-                self._told.add(trouble.text)
-                self._note(self._subject, text)
+            if trouble.text not in self._reported:
+                self._reported.add(trouble.text)
+                self._notify(self._subject, text)
             if trouble.patience == "unlimited":
                 continue
             if trouble.patience == "scheduling" and waiting_is_fine:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 
 from selfalign.errors import ConfigError, DataError, EngineUnavailable, ModelError
-from selfalign.pipeline.config import KubernetesSettings
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object
 from selfalign.pipeline.executors.kubernetes.diagnosis import (
     controller_troubles,
@@ -12,7 +11,8 @@ from selfalign.pipeline.executors.kubernetes.diagnosis import (
     pod_troubles,
 )
 from selfalign.pipeline.executors.kubernetes.logs import quoted_tail
-from selfalign.pipeline.executors.kubernetes.patience import Note, Patience
+from selfalign.pipeline.executors.kubernetes.patience import Notify, Patience
+from selfalign.pipeline.run.config import KubernetesSettings
 
 POLL_S = 1.0
 EVENTS_EVERY_S = 5.0
@@ -26,9 +26,13 @@ class Rollout:
     """One Deployment on its way to its wanted state."""
 
     def __init__(
-        self, cluster: Cluster, settings: KubernetesSettings, startup_timeout_s: float, note: Note
+        self,
+        cluster: Cluster,
+        settings: KubernetesSettings,
+        startup_timeout_s: float,
+        notify: Notify,
     ) -> None:
-        self._cluster, self._settings, self._note = cluster, settings, note
+        self._cluster, self._settings, self._notify = cluster, settings, notify
         self._startup_timeout_s = startup_timeout_s
 
     def wait(self, name: str) -> None:
@@ -40,7 +44,7 @@ class Rollout:
             EngineUnavailable: a time limit passed; the message says what was waited for.
         """
         subject = f"Deployment {name}"
-        patience = Patience(subject, self._settings, self._note, EngineUnavailable)
+        patience = Patience(subject, self._settings, self._notify, EngineUnavailable)
         began = placed_at = time.monotonic()
         phase, events, events_at = "", list[Object](), float("-inf")
         while not is_up(deployment := self.read(name)):
@@ -58,12 +62,12 @@ class Rollout:
             self._check_time(subject, pods, now - began, now - placed_at)
             if (said := describe(pods)) != phase:
                 phase = said
-                self._note(subject, said)
+                self._notify(subject, said)
             time.sleep(POLL_S)
         if phase:
             ready, seconds = deployment["status"]["availableReplicas"], time.monotonic() - began
             wanted = deployment["spec"].get("replicas", 1)
-            self._note(subject, f"{ready} of {wanted} ready after {seconds:.0f} s")
+            self._notify(subject, f"{ready} of {wanted} ready after {seconds:.0f} s")
 
     def _check_time(
         self, subject: str, pods: Sequence[Object], waited_s: float, placed_s: float

@@ -7,29 +7,19 @@ from collections.abc import Iterable
 import yaml
 
 from selfalign.errors import ConfigError, EngineUnavailable
-from selfalign.pipeline.config import KubernetesSettings, RunConfig
-from selfalign.pipeline.executors.base import ServiceName
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster
-from selfalign.pipeline.executors.kubernetes.patience import Note
+from selfalign.pipeline.executors.kubernetes.patience import Notify
 from selfalign.pipeline.executors.kubernetes.rollout import Rollout
-from selfalign.pipeline.load import parse_run_config
-from selfalign.pipeline.run import differences, method_settings
+from selfalign.pipeline.run.config import KubernetesSettings, RunConfig
+from selfalign.pipeline.run.run import differences, method_settings
+from selfalign.pipeline.run.run_file import parse_run_config
+from selfalign.pipeline.services.register import SERVICES
+from selfalign.roles import ServiceName
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.probe import probe
 
 PORT = 50051
 POLL_S = 2.0
-FULL_NAMES: dict[ServiceName, str] = {
-    "prompt-synthesizer": "selfalign.v1.PromptSynthesizerService",
-    "principle-engine": "selfalign.v1.PrincipleEngineService",
-    "refiner": "selfalign.v1.RefinerService",
-}
-# What of the run file each service reads.
-SETTINGS: dict[ServiceName, tuple[str, ...]] = {
-    "prompt-synthesizer": ("synthesizer", "task_seeds", "topic_seeds", "engine"),
-    "principle-engine": ("align", "constitution", "engine"),
-    "refiner": ("refine", "constitution", "engine"),
-}
 
 
 class Services:
@@ -41,9 +31,9 @@ class Services:
         settings: KubernetesSettings,
         startup_timeout_s: float,
         rollout: Rollout,
-        note: Note,
+        notify: Notify,
     ) -> None:
-        self._cluster, self._settings, self._note = cluster, settings, note
+        self._cluster, self._settings, self._notify = cluster, settings, notify
         self._startup_timeout_s = startup_timeout_s
         self._rollout = rollout
 
@@ -53,7 +43,7 @@ class Services:
         Raises:
             ConfigError: each difference is shown.
         """
-        self._check_settings(SETTINGS, config)
+        self._check_settings(SERVICES, config)
 
     def target(self, name: ServiceName, config: RunConfig) -> str:
         """Waits until the service is healthy; returns its headless address.
@@ -93,16 +83,16 @@ class Services:
             tls_server_name=settings.tls_server_name,
         )
         deadline = time.monotonic() + self._startup_timeout_s
-        told = ""
-        while problem := asyncio.run(probe(channel, FULL_NAMES[name])):
+        last = ""
+        while problem := asyncio.run(probe(channel, SERVICES[name].full_name)):
             if time.monotonic() > deadline:
                 raise EngineUnavailable(
                     f"{name} at {target} was not healthy after {self._startup_timeout_s:.0f} s "
                     f"(executor.startup_timeout_s): {problem}"
                 )
-            if problem != told:
-                told = problem
-                self._note(name, f"waiting until it is healthy: {problem}")
+            if problem != last:
+                last = problem
+                self._notify(name, f"waiting until it is healthy: {problem}")
             time.sleep(POLL_S)
 
 
@@ -120,7 +110,7 @@ def check_same_settings(name: ServiceName, config: RunConfig, text: str, source:
         raise ConfigError(f"{source}: expected the run file that the services read")
     served = method_settings(parse_run_config(text, source))
     asked = method_settings(config)
-    keys = SETTINGS[name]
+    keys = SERVICES[name].settings
     found = differences({key: served[key] for key in keys}, {key: asked[key] for key in keys})
     if found:
         shown = "; ".join(

@@ -1,12 +1,11 @@
-"""Watching one Job: its events handed on, its troubles told, its end explained."""
+"""Watching one Job: its events handed on, its troubles reported, its end explained."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from selfalign.errors import SelfAlignError, StageError
-from selfalign.pipeline.config import KubernetesSettings
-from selfalign.pipeline.executors.base import EventSink
+from selfalign.events import EventSink
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object
 from selfalign.pipeline.executors.kubernetes.diagnosis import (
     Trouble,
@@ -14,11 +13,12 @@ from selfalign.pipeline.executors.kubernetes.diagnosis import (
     endings,
     evicted,
     pod_troubles,
-    telling,
+    root_ending,
 )
 from selfalign.pipeline.executors.kubernetes.logs import LogFollower, quoted_tail
-from selfalign.pipeline.executors.kubernetes.patience import Note, Patience
+from selfalign.pipeline.executors.kubernetes.patience import Notify, Patience
 from selfalign.pipeline.executors.kubernetes.templates import TemplateName
+from selfalign.pipeline.run.config import KubernetesSettings
 
 POLL_S = 1.0
 EVENTS_EVERY_S = 5.0
@@ -62,11 +62,11 @@ class JobWatch:
         settings: KubernetesSettings,
         name: str,
         request: JobRequest,
-        note: Note,
+        notify: Notify,
     ) -> None:
         self._cluster, self._settings, self._name = cluster, settings, name
-        self._request, self._note = request, note
-        self._patience = Patience(f"Job {name}", settings, note)
+        self._request, self._notify = request, notify
+        self._patience = Patience(f"Job {name}", settings, notify)
         self._followers: dict[str, LogFollower] = {}
         self._events: list[Object] = []
         self._events_at = float("-inf")
@@ -133,7 +133,7 @@ class JobWatch:
         """Tells what keeps the Job from going on, and what restarted."""
         suspended = bool(job["spec"].get("suspend"))
         if suspended and not self._suspended:
-            self._note(f"Job {self._name}", "is suspended: it waits for its queue to admit it")
+            self._notify(f"Job {self._name}", "is suspended: it waits for its queue to admit it")
         self._suspended = suspended
         if suspended:
             return
@@ -141,7 +141,7 @@ class JobWatch:
             key = (ending.pod, ending.container, ending.finished)
             if key not in self._seen_endings:
                 self._seen_endings.add(key)
-                self._note(f"pod {ending.pod}", f"{ending.container} {ending.describe()}")
+                self._notify(f"pod {ending.pod}", f"{ending.container} {ending.describe()}")
         running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
         self._patience.look(
             list(self._troubles(job, pods)),
@@ -175,7 +175,7 @@ class JobWatch:
         conditions = job["status"]["conditions"]
         failed = next(condition for condition in conditions if condition["type"] == "Failed")
         said = f"{failed.get('reason', '')}: {failed.get('message', '')}"
-        ending, outside = telling(endings(newest(pods))), evicted(pods)
+        ending, outside = root_ending(endings(newest(pods))), evicted(pods)
         # Ended from outside: the containers' own endings only follow from it.
         if ending is None or failed.get("reason") == "DeadlineExceeded" or outside:
             return StageError(f"Job {self._name} failed: {outside or said}")

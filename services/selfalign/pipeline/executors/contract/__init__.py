@@ -1,0 +1,1 @@
+"""What every executor promises, and what they share."""

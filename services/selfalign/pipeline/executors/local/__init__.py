@@ -1,0 +1,1 @@
+"""The local executor: everything of a run as processes of one machine."""

@@ -1,0 +1,1 @@
+"""A run: its configuration, the file that it comes from, and its place in the store."""

@@ -1,0 +1,151 @@
+"""The run configuration: one YAML file that says everything about a run."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from selfalign.evaluation.settings import EvaluationSettings
+from selfalign.inference.settings import EngineSettings
+from selfalign.principle_engine.settings import PrincipleEngineSettings
+from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
+from selfalign.refiner.settings import RefinerSettings
+from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
+
+Profile = Literal["paper", "small"]
+ExecutorKind = Literal["local", "kubernetes"]
+
+
+class ModelSettings(Section):
+    """The base model that is to be aligned."""
+
+    base: NonEmpty
+    """A folder with config.json, tokenizer and safetensors, here or in a bucket
+    (s3://bucket/prefix), or the id that the engine serves."""
+
+
+class TopicsSettings(Section):
+    """Stage `topics`."""
+
+    count: PositiveInt = 3000
+    """Accepted topics wanted over all question types, shared out evenly."""
+    max_completions: PositiveInt = 400
+    """Completions that one question type may use before it gives up on its quota."""
+
+
+class PromptsSettings(Section):
+    """Stage `prompts`."""
+
+    count: PositiveInt = 360_000
+    """Accepted prompts for training, without the held-out ones: exactly so many are kept."""
+    topic_guided_share: Share = 0.27
+    """Share of topic-guided prompts (99,121 of 366,718 in the paper)."""
+    completions_per_unit: PositiveInt = 64
+    expected_per_completion: Annotated[float, Field(gt=0.0)] = 10.0
+    """Candidates that survive out of one self-instruct completion: sizes the first round."""
+    expected_per_hint: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    """The same for one topic hint."""
+    max_rounds: PositiveInt = 6
+    """Rounds of generation before the stage gives up on `count`."""
+    rouge_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    """Prompts whose ROUGE-L F-measure with a kept one exceeds this are duplicates."""
+
+
+class RowsSettings(Section):
+    """How the `align` and `refine` stages cut their inputs into parts."""
+
+    rows_per_unit: PositiveInt = 512
+    max_failed_share: Share = 0.0
+    """Share of rows that may stay failed when a stage closes."""
+    retry_rounds: Annotated[int, Field(ge=0)] = 1
+    """Passes over failed rows within one run; the next run tries them again in any case."""
+
+
+class KubernetesSettings(Section):
+    """How a run uses a release of the chart."""
+
+    release: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")] = "selfalign"
+    """The release's full name: what its objects' names begin with."""
+    namespace: str | None = None
+    """The runner pod's own, or the kubeconfig context's, by default."""
+    context: str | None = None
+    """Context of the kubeconfig; outside a cluster only."""
+    keep_engines: bool = False
+    """Whether engines keep their GPUs while others serve or train. False lets one node do it all,
+    one after another."""
+    external_engines: dict[Literal["base", "engraved"], HttpUrl] = Field(default_factory=dict)
+    """Addresses of engines that are not the release's: they are neither scaled nor waited for, and
+    whoever runs them sees to their weights."""
+    training_nodes: PositiveInt = 1
+    """Pods of the training Job; ranks in each pod are set by the chart."""
+    scheduling_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+    """How long a pod may wait for a node or for quota."""
+    trouble_timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    """How long a pod may fail to start for a missing image, secret, volume and the like."""
+    stage_timeout_s: Annotated[float, Field(gt=0)] | None = None
+    """Limit of one Job, from its creation; none by default."""
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_server_name: str | None = None
+    """How the runner itself asks the services for their health, where they serve over TLS."""
+
+
+class ExecutorSettings(Section):
+    """Where the work runs. Operational: may differ each time that a run is resumed."""
+
+    kind: ExecutorKind = "local"
+    workers: PositiveInt = 1
+    training_processes: PositiveInt = 1
+    """Ranks of torchrun on this machine (kind local)."""
+    work_dir: Path = Path("runs/.work")
+    """Logs, sockets, training checkpoints and downloaded weights of local processes."""
+    startup_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """How long an engine or service may take from its start until it answers."""
+    model_server: dict[str, str | int | float] = Field(default_factory=dict)
+    """Further options of the local model-server, e.g. slots: 32."""
+    kubernetes: KubernetesSettings = KubernetesSettings()
+
+
+class RunConfig(Section):
+    """Everything about a run."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    """Folder of the run in the store, and label of its Jobs."""
+    store: NonEmpty
+    """A folder, or s3://bucket/prefix."""
+    profile: Profile = "paper"
+    """Whose defaults fill what the file leaves out: profiles/<name>.yaml."""
+    seed: Seed = 42
+    model: ModelSettings
+    constitution: Path | None = None
+    """Your own constitution; the built-in one by default."""
+    task_seeds: Path | None = None
+    topic_seeds: Path | None = None
+    engine: EngineSettings = EngineSettings()
+    """The engine of the base model. Without a url the executor starts a model-server."""
+    synthesizer: PromptSynthesizerSettings = PromptSynthesizerSettings()
+    topics: TopicsSettings = TopicsSettings()
+    prompts: PromptsSettings = PromptsSettings()
+    rows: RowsSettings = RowsSettings()
+    align: PrincipleEngineSettings = PrincipleEngineSettings()
+    engrave: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the training job for stage 3 (training-job/configs); data, layout and output
+    are filled in by the pipeline."""
+    refine: RefinerSettings = RefinerSettings()
+    distill: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the training job for stage 4."""
+    evaluate: EvaluationSettings = EvaluationSettings()
+    executor: ExecutorSettings = ExecutorSettings()
+
+    @model_validator(mode="after")
+    def _training_sections_leave_wiring_to_us(self) -> "RunConfig":
+        for stage in ("engrave", "distill"):
+            clash = {"data", "output", "layout", "base_model", "fingerprint", "work_dir"} & set(
+                getattr(self, stage)
+            )
+            if clash:
+                raise ValueError(
+                    f"{stage}: {', '.join(sorted(clash))} are set by the pipeline; remove them here"
+                )
+        return self

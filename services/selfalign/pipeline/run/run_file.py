@@ -1,0 +1,63 @@
+"""Reading a run configuration: profile defaults under the user's file, errors with the place."""
+
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+from selfalign.errors import ConfigError
+from selfalign.pipeline.run.config import Profile, RunConfig
+from selfalign.settings.documents import parse_mapping, read_text, validate
+
+
+def load_run_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfig:
+    """Reads `path`, fills it from its profile and checks every field.
+
+    Args:
+        path: The run file; `${NAME}` in it is replaced from the environment.
+        overrides: Dotted keys from the command line, e.g. {"prompts.count": 40}.
+
+    Raises:
+        ConfigError: naming the file, the field, the value and what is expected.
+    """
+    return parse_run_config(read_text(path), str(path), overrides)
+
+
+def parse_run_config(text: str, origin: str, overrides: dict[str, Any] | None = None) -> RunConfig:
+    """As load_run_config, for text that is already at hand; `origin` stands in messages."""
+    values = parse_mapping(os.path.expandvars(text), origin)
+    for dotted, value in (overrides or {}).items():
+        _set_dotted(values, dotted, value)
+    profile = values.get("profile", "paper")
+    if profile not in get_args(Profile):
+        raise ConfigError(
+            f"{origin}: profile: {profile!r} is unknown; expected one of "
+            + ", ".join(get_args(Profile))
+        )
+    merged = deep_merge(profile_defaults(profile), values)
+    return validate(RunConfig, merged, origin)
+
+
+def profile_defaults(profile: str) -> dict[str, Any]:
+    """The values that a profile sets, as nested dictionaries."""
+    source = resources.files("selfalign.pipeline.run") / "profiles" / f"{profile}.yaml"
+    return parse_mapping(source.read_text(encoding="utf-8"), f"profile {profile}")
+
+
+def deep_merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`: dictionaries merge key by key, everything else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both_nested = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = deep_merge(old, value) if both_nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def _set_dotted(values: dict[str, Any], dotted: str, value: Any) -> None:  # noqa: ANN401
+    *parents, last = dotted.split(".")
+    for name in parents:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {dotted}: {name} is not a section of settings")
+    values[last] = value

@@ -1,0 +1,45 @@
+"""Checks of everything that can be wrong, before any work starts."""
+
+from selfalign.constitution.load import load_constitution
+from selfalign.errors import FingerprintMismatch
+from selfalign.evaluation.benchmark_files import load_benchmarks
+from selfalign.pipeline.executors.contract.executor import Executor
+from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.run import Run, create_or_resume
+from selfalign.pipeline.runner.fingerprint import describe_differences, file_digest, model_digest
+from selfalign.pipeline.stages.register import STAGES
+from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
+from selfalign.storage.store import Store
+
+
+def prepare(store: Store, config: RunConfig) -> Run:
+    """Checks everything that needs no executor, then opens the run.
+
+    Raises:
+        StoreNotWritable, StoreError: the store does not take objects.
+        FingerprintMismatch: the run exists with other settings; each difference is shown.
+        ConfigError, DataError: a file that the run names is missing or wrong.
+    """
+    check_files(config)
+    store.check_writable()
+    run, found = create_or_resume(store, config)
+    if found:
+        raise FingerprintMismatch(describe_differences(found, f"run {config.name!r} exists with"))
+    return run
+
+
+def check_files(config: RunConfig) -> None:
+    """Reads every file that the run names, so that a wrong one is refused now."""
+    load_constitution(config.constitution)
+    load_task_seeds(config.task_seeds)
+    load_topic_seeds(config.topic_seeds)
+    for name in {name for stage in STAGES for name in stage.files}:
+        file_digest(config, name)
+    load_benchmarks(config.evaluate)
+    model_digest(config.model.base)
+
+
+def check_stages(run: Run, executor: Executor) -> None:
+    """Has each stage refuse what would only fail when its turn comes."""
+    for stage in STAGES:
+        stage.check(run, executor)

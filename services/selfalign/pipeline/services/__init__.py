@@ -1,0 +1,1 @@
+"""The gRPC services of a run: which there are, what they read of its settings, how they start."""

@@ -1,0 +1,58 @@
+"""The services: the only list of what each is, reads and needs."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from selfalign.constitution.load import load_constitution
+from selfalign.inference.engine import Engine
+from selfalign.pipeline.run.config import RunConfig
+from selfalign.principle_engine import service as principle_engine
+from selfalign.prompt_synthesizer import service as prompt_synthesizer
+from selfalign.refiner import service as refiner
+from selfalign.roles import ServiceName
+from selfalign.rpc.server import ServiceRegistration
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One gRPC service."""
+
+    full_name: str
+    """As its proto and its health check name it."""
+    settings: tuple[str, ...]
+    """The sections of the run that it reads: one with other settings makes other rows."""
+    register: Callable[[Engine, RunConfig], Awaitable[ServiceRegistration]]
+    """Makes it ready over an engine. Raises ConfigError, DataError, PromptTooLong."""
+
+
+async def _prompt_synthesizer(engine: Engine, config: RunConfig) -> ServiceRegistration:
+    return await prompt_synthesizer.registration(
+        engine, config.synthesizer, config.task_seeds, config.topic_seeds
+    )
+
+
+async def _principle_engine(engine: Engine, config: RunConfig) -> ServiceRegistration:
+    constitution = load_constitution(config.constitution)
+    return await principle_engine.registration(engine, config.align, constitution)
+
+
+async def _refiner(engine: Engine, config: RunConfig) -> ServiceRegistration:
+    constitution = load_constitution(config.constitution)
+    return await refiner.registration(engine, config.refine, constitution)
+
+
+SERVICES: dict[ServiceName, Service] = {
+    "prompt-synthesizer": Service(
+        "selfalign.v1.PromptSynthesizerService",
+        ("synthesizer", "task_seeds", "topic_seeds", "engine"),
+        _prompt_synthesizer,
+    ),
+    "principle-engine": Service(
+        "selfalign.v1.PrincipleEngineService",
+        ("align", "constitution", "engine"),
+        _principle_engine,
+    ),
+    "refiner": Service(
+        "selfalign.v1.RefinerService", ("refine", "constitution", "engine"), _refiner
+    ),
+}

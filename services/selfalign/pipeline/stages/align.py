@@ -1,0 +1,28 @@
+"""Stage `align`: answers with the constitution in context (paper, section 3.2)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from selfalign.pipeline.stages import prompts
+from selfalign.pipeline.stages.held_out import training_prompts
+from selfalign.pipeline.stages.kinds.answers import AnswerStage, Ask
+from selfalign.rpc.channel import ChannelSettings
+from selfalign.rpc.clients import PrincipleEngineClient
+
+
+@asynccontextmanager
+async def asking(channel: ChannelSettings) -> AsyncIterator[Ask]:
+    """The service's stream, over a client of its own."""
+    async with PrincipleEngineClient(channel) as client:
+        yield client.align_prompts
+
+
+STAGE = AnswerStage(
+    name="align",
+    after=(prompts.STAGE.name,),
+    settings=("align", "rows"),
+    files=("constitution",),
+    service="principle-engine",
+    prompts=training_prompts,
+    asking=asking,
+)

@@ -1,0 +1,15 @@
+"""Stage `distill`: verbose cloning, the base model trained afresh (paper, section 3.4)."""
+
+from selfalign.pipeline.stages import refine
+from selfalign.pipeline.stages.kinds.training import TrainingStage
+
+STAGE = TrainingStage(
+    name="distill",
+    after=(refine.STAGE.name,),
+    settings=("distill",),
+    files=("constitution",),
+    results=(("adapter", "adapter"), ("model", "merged")),
+    makes="final",
+    rows_of=refine.STAGE.name,
+    paper_preset="paper-distill",
+)

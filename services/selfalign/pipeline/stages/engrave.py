@@ -1,0 +1,15 @@
+"""Stage `engrave`: principle engraving, training without the constitution (paper, section 3.3)."""
+
+from selfalign.pipeline.stages import align
+from selfalign.pipeline.stages.kinds.training import TrainingStage
+
+STAGE = TrainingStage(
+    name="engrave",
+    after=(align.STAGE.name,),
+    settings=("engrave",),
+    files=("constitution",),
+    makes="engraved",
+    rows_of=align.STAGE.name,
+    paper_preset="paper",
+    meta_prompts=1,
+)

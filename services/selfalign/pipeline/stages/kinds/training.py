@@ -1,0 +1,61 @@
+"""Stages that train weights: the training job gets one YAML file and leaves weights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from selfalign.constitution.load import load_constitution
+from selfalign.constitution.render import student_layout
+from selfalign.pipeline.executors.contract.executor import Executor
+from selfalign.pipeline.run.run import Run
+from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
+from selfalign.roles import ModelRole
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingStage(Stage):
+    """A fine-tuning of the base model on a table's accepted rows.
+
+    All start from the base model: verbose cloning trains it afresh (paper, section 3.4).
+    """
+
+    makes: ModelRole
+    """What the trained model is called from here on."""
+    rows_of: str
+    """The table stage whose accepted rows it trains on."""
+    paper_preset: str
+    """The training job's preset under `profile: paper`."""
+    meta_prompts: int | None = None
+    """How many of the student's meta prompts it draws from, the standard one first; None: all
+    (context distillation)."""
+
+    def weights(self, run: Run) -> str:
+        """Where the stage leaves its merged weights, as a prefix in the store."""
+        return f"{run.prefix(self.name)}/merged"
+
+    def job_settings(self, run: Run, fingerprint: dict[str, Any]) -> dict[str, Any]:
+        """The training job's whole configuration: the user's section and the pipeline's wiring."""
+        layout = student_layout(load_constitution(run.config.constitution))
+        return {
+            "preset": self.paper_preset if run.config.profile == "paper" else "small",
+            "seed": run.config.seed,
+            **getattr(run.config, self.name),
+            "base_model": run.config.model.base,
+            "data": {"store": run.store.url, "stage_prefix": run.prefix(self.rows_of)},
+            "output": {"store": run.store.url, "prefix": run.prefix(self.name)},
+            "layout": {
+                "meta_prompts": list(layout.meta_prompts[: self.meta_prompts]),
+                "user_header": layout.user_header,
+                "assistant_header": layout.assistant_header,
+                "end_marker": layout.end_marker,
+            },
+            "fingerprint": fingerprint,
+        }
+
+    def check(self, run: Run, executor: Executor) -> None:
+        """Has the training job check its settings."""
+        if run.manifest(self.name) is None:
+            executor.check_training(self.job_settings(run, {}))
+
+    def make(self, work: StageWork) -> None:
+        settings = self.job_settings(work.run, work.fingerprint)
+        work.executor.train(self.name, settings, work.report)
