@@ -12,7 +12,7 @@ TRAINING = REPOSITORY / "training-job"
 
 LEAVES = {"settings", "inference", "constitution", "dedup", "storage", "telemetry", "filters"}
 METHOD = {"prompt_synthesizer", "principle_engine", "refiner", "evaluation"}
-# Package of selfalign -> packages that it may import besides itself; all import errors, events, roles.
+# Package of selfalign -> packages that it may import besides itself, errors, events and roles.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "events": set(),

@@ -1,0 +1,93 @@
+"""`selfalign chat` with real engines: all models at once, or one after another."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from selfalign.cli import chat as module
+from selfalign.cli.chat import Chat
+from selfalign.errors import ConfigError
+from selfalign.pipeline.executors.local.executor import LocalExecutor
+from selfalign.pipeline.run.run import Run, create_or_resume
+from selfalign.pipeline.run.run_file import parse_run_config
+from selfalign.pipeline.stages.register import TRAININGS
+from selfalign.roles import ModelRole
+from selfalign.settings.sampling import SamplingParams
+from selfalign.storage.open import open_store
+from support.tiny_llama import save_tiny_llama
+
+PARAMS = SamplingParams(max_new_tokens=4)
+ASKED: tuple[ModelRole, ...] = ("base", "final")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run whose base and tuned models are three different random ones."""
+    save_tiny_llama(tmp_path / "base", max_position_embeddings=8192)
+    for number, stage in enumerate(TRAININGS):
+        folder = tmp_path / "runs" / "one" / stage.name / "merged"
+        save_tiny_llama(folder, max_position_embeddings=8192, intermediate_size=64 - 16 * number)
+    config = parse_run_config(
+        f"name: one\nstore: {tmp_path}/runs\nmodel: {{base: {tmp_path}/base}}\nprofile: small\n"
+        f"executor: {{work_dir: {tmp_path}/work, model_server: {{dtype: fp32, threads: 1}}}}\n",
+        "test",
+    )
+    return create_or_resume(open_store(config.store), config)[0]
+
+
+@pytest.fixture
+def executor(run: Run) -> Iterator[LocalExecutor]:
+    executor = LocalExecutor(run)
+    yield executor
+    executor.close()
+
+
+class OneAtATime(LocalExecutor):
+    """Refuses a second engine beside the first, as a node's GPUs would."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self.served: list[ModelRole] = []
+        self.finished = False
+
+    def serve(self, role: ModelRole, weights: str):  # type: ignore[no-untyped-def]
+        assert not self._engines
+        self.served.append(role)
+        return super().serve(role, weights)
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+@pytest.mark.slow
+def test_models_in_turns_say_what_they_say_side_by_side(
+    run: Run, executor: LocalExecutor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = ["What is a kite?", "Name a bird."]
+    Chat(run, executor, PARAMS).side_by_side(ASKED, prompts)
+    at_once = capsys.readouterr().out
+    turns = OneAtATime(run)
+    try:
+        Chat(run, turns, PARAMS).in_turns(ASKED, prompts)
+    finally:
+        turns.close()
+    assert capsys.readouterr().out == at_once
+    assert turns.served == list(ASKED)
+    assert turns.finished
+    for prompt in prompts:
+        assert f"> {prompt}\n" in at_once
+    answers = [line.split("]", 1)[1] for line in at_once.splitlines() if line.startswith("[")]
+    assert len(answers) == 4
+    assert len(set(answers[:2])) == 2, "each model has weights of its own"
+
+
+def test_models_that_take_turns_need_their_prompts_first(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = OneAtATime(run)
+    monkeypatch.setattr(module, "make_executor", lambda *arguments: turns)
+    monkeypatch.setattr(OneAtATime, "side_by_side", False)
+    with pytest.raises(ConfigError, match=r"--models: .* cannot be served at once"):
+        module.chat_command(run="one", store=run.store.url)
+    assert turns.served == []
