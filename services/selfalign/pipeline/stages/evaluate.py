@@ -97,12 +97,4 @@ def _arm(
 
 
 def _item(run: Run, row: Row) -> PromptItem:
-    return PromptItem(
-        prompt_id=row.prompt_id,
-        instruction=row.instruction,
-        input=row.input,
-        seed=derive_seed(run.config.seed, "evaluate", row.prompt_id),
-        source=row.source,
-        question_type=row.question_type,
-        topic=row.topic,
-    )
+    return PromptItem.of(row, seed=derive_seed(run.config.seed, "evaluate", row.prompt_id))

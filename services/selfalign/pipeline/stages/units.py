@@ -134,13 +134,5 @@ def missing_parts(run: Run, prefix: str, numbers: Iterable[int], attempt: int) -
 
 
 def _item(run: Run, stage: StageName, row: Row, attempt: int) -> PromptItem:
-    return PromptItem(
-        prompt_id=row.prompt_id,
-        instruction=row.instruction,
-        input=row.input,
-        seed=derive_seed(run.config.seed, stage, row.prompt_id, attempt),
-        attempt=attempt,
-        source=row.source,
-        question_type=row.question_type,
-        topic=row.topic,
-    )
+    seed = derive_seed(run.config.seed, stage, row.prompt_id, attempt)
+    return PromptItem.of(row, seed=seed, attempt=attempt)
