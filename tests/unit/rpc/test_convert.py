@@ -1,7 +1,7 @@
 """Rows and prompts survive the wire."""
 
 import time
-from dataclasses import make_dataclass, replace
+from dataclasses import field, make_dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any, get_type_hints
 
@@ -41,7 +41,8 @@ def test_prompts(item: PromptItem) -> None:
 def changed(record: type, without: str = "", **more: Any) -> type:
     """A dataclass of columns with some fields more, or of another type, and one less."""
     hints = get_type_hints(record, include_extras=True) | more
-    return make_dataclass("Changed", [item for item in hints.items() if item[0] != without])
+    given = [(name, hint, field(default=None)) for name, hint in hints.items() if name != without]
+    return make_dataclass("Changed", given)
 
 
 class Verdict(StrEnum):
@@ -53,7 +54,7 @@ class Verdict(StrEnum):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"score": Float32}, "score is in the class alone"),
+        ({"extra": Float32}, "extra is in the class alone"),
         ({"without": "topic"}, "topic is in the message alone"),
         ({"topic": bool}, "topic is bool in the class, string in the message"),
         ({"attempt": Int64}, "attempt is int64 in the class, int32 in the message"),
