@@ -67,7 +67,7 @@ def chat_command(
 def serve_role(executor: LocalExecutor, run: Run, role: EngineRole) -> EngineSettings:
     """Starts the engine of a role."""
     stage = TRAINED_BY.get(role)
-    weights = run.config.model.base if stage is None else merged_weights(run, stage)
+    weights = run.config.model.weights if stage is None else merged_weights(run, stage)
     return executor.serve(role, weights)
 
 

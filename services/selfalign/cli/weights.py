@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from selfalign.pipeline.fetch import fetch_weights
+from selfalign.weights.fetch import fetch_weights
+from selfalign.weights.source import parse_weights
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +30,8 @@ def fetch_command(
     Sizes are always checked, digests where the training stage's manifest tells them. The file
     .complete is written last; a fetch that was killed goes on where it was.
     """
-    _emit({"event": "fetched", "source": source, "new": fetch_weights(source, folder, _emit)})
+    new = fetch_weights(parse_weights(source, "SOURCE"), folder, _emit)
+    _emit({"event": "fetched", "source": source, "new": new})
 
 
 def _emit(event: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ from selfalign.pipeline.fingerprint import (
     check_fingerprint,
     describe_differences,
     file_digest,
-    model_digest,
     stage_fingerprint,
 )
 from selfalign.pipeline.progress import ProgressEvent, Report
@@ -37,6 +36,7 @@ from selfalign.storage.manifest import Manifest
 from selfalign.storage.stages import STAGES, TRAINING_STAGES, StageName
 from selfalign.storage.store import Store
 from selfalign.storage.tables import PART_NAME, list_parts
+from selfalign.weights.digest import weights_digest
 
 
 @dataclass(slots=True)
@@ -143,7 +143,7 @@ class Runner:
         run_evaluation(self.run, self.executor, self.report, fingerprint)
 
     def _base_service(self, name: ServiceName) -> str:
-        engine = self.executor.serve("base", self.run.config.model.base)
+        engine = self.executor.serve("base", self.run.config.model.weights)
         return self.executor.service(name, engine)
 
     def _work(self, stage: StageName, target: str, attempt: int = 1) -> None:
@@ -187,7 +187,7 @@ def check_files(config: RunConfig) -> None:
         for name in names:
             file_digest(config, name)
     load_benchmarks(config.evaluate)
-    model_digest(config.model.base)
+    weights_digest(config.model.weights)
 
 
 def check_training(run: Run, executor: Executor) -> None:

@@ -17,6 +17,7 @@ from selfalign.errors import (
 )
 from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.worker import Assignment
+from selfalign.weights.source import Weights
 
 EngineRole = Literal["base", "engraved", "final"]
 ServiceName = Literal["prompt-synthesizer", "principle-engine", "refiner"]
@@ -54,11 +55,8 @@ class Executor(Protocol):
         """
         ...
 
-    def serve(self, role: EngineRole, weights: str) -> EngineSettings:
+    def serve(self, role: EngineRole, weights: Weights) -> EngineSettings:
         """Makes the engine of `role` answer with `weights`; returns how to reach it.
-
-        Args:
-            weights: A folder or model id for `base`; `<store prefix>/merged` for tuned ones.
 
         Raises:
             ModelError: the weights cannot be loaded.

@@ -73,7 +73,7 @@ def _arm(
     except ObjectMissing:
         pass
     stage = TRAINED_BY.get(role)
-    weights = run.config.model.base if stage is None else merged_weights(run, stage)
+    weights = run.config.model.weights if stage is None else merged_weights(run, stage)
     settings = executor.serve(role, weights)
 
     def progress(phase: str, done: int, total: int) -> None:

@@ -6,6 +6,7 @@ from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import student_layout
 from selfalign.pipeline.run import Run
 from selfalign.storage.stages import StageName
+from selfalign.weights.source import StageWeights
 
 SOURCE: dict[StageName, StageName] = {"engrave": "align", "distill": "refine"}
 PAPER: dict[StageName, str] = {"engrave": "paper", "distill": "paper-distill"}
@@ -35,6 +36,6 @@ def training_settings(run: Run, stage: StageName, fingerprint: dict[str, Any]) -
     }
 
 
-def merged_weights(run: Run, stage: StageName) -> str:
-    """Where the stage leaves its merged weights, as a prefix in the store."""
-    return f"{run.prefix(stage)}/merged"
+def merged_weights(run: Run, stage: StageName) -> StageWeights:
+    """Where the stage leaves its merged weights."""
+    return StageWeights(run.store.url, f"{run.prefix(stage)}/merged")

@@ -29,6 +29,7 @@ from selfalign.pipeline.fingerprint import stage_fingerprint
 from selfalign.pipeline.run import Run, dump_config
 from selfalign.pipeline.worker import Assignment
 from selfalign.storage.stages import TRAINING_STAGES
+from selfalign.weights.source import Weights
 
 # Where the chart's training template has the base model and room for work.
 TRAINING_WIRING: dict[str, Any] = {"base_model": "/weights/base", "work_dir": "/work"}
@@ -62,7 +63,7 @@ class KubernetesExecutor:
         )
         self._services.check(run.config)
         if self._external("base") is None:
-            self._engines.check(run.config.model.base)
+            self._engines.check(str(run.config.model.weights))
         self._jobs = Jobs(self._cluster, settings, run.name, self._templates, owner, note)
 
     def check_training(self, settings: dict[str, Any]) -> None:
@@ -72,13 +73,11 @@ class KubernetesExecutor:
         with tempfile.TemporaryDirectory() as folder:
             run_training_check(wired, ranks, Path(folder))
 
-    def serve(self, role: EngineRole, weights: str) -> EngineSettings:
+    def serve(self, role: EngineRole, weights: Weights) -> EngineSettings:
         base = self._run.config.engine
-        if role != "base":
-            weights = f"{self._run.store.url}/{weights}"
         url = self._external(role)
         if url is None:
-            url = self._engines.serve(role, weights)
+            url = self._engines.serve(role, str(weights))
         else:
             self._note(f"engine {role}", f"{url} is yours; the run expects {weights} in it")
         return EngineSettings(**{**base.model_dump(), "url": url})
