@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -18,13 +19,7 @@ Answer = Callable[[PromptItem], Coroutine[Any, Any, Row]]
 
 
 def row_of(item: PromptItem) -> Row:
-    return Row(
-        row_id=item.prompt_id,
-        prompt_id=item.prompt_id,
-        status=RowStatus.ACCEPTED,
-        instruction=item.instruction,
-        answer=item.instruction.upper(),
-    )
+    return replace(Row.of(item, RowStatus.ACCEPTED), answer=item.instruction.upper())
 
 
 async def echo(item: PromptItem) -> Row:

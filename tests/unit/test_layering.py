@@ -23,13 +23,14 @@ ALLOWED: dict[str, set[str]] = {
     "storage": set(),
     "dedup": set(),
     "constitution": {"settings"},
+    "weights": {"settings", "storage"},
     "filters": {"settings", "storage", "inference", "constitution"},
     "inference": {"settings", "telemetry"},
     "rpc": {"settings", "storage", "telemetry", "v1"},
     **{package: {*LEAVES, "rpc"} for package in METHOD},
-    "pipeline": {*LEAVES, *METHOD, "rpc"},
+    "pipeline": {*LEAVES, *METHOD, "rpc", "weights"},
     "model_server": {"settings"},
-    "cli": {*LEAVES, *METHOD, "rpc", "pipeline", "model_server"},
+    "cli": {*LEAVES, *METHOD, "rpc", "weights", "pipeline", "model_server"},
     "selfalign_training": {"settings", "storage"},
 }
 HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from selfalign.events import Fetched, emit
-from selfalign.pipeline.fetch import fetch_weights
+from selfalign.weights.fetch import fetch_weights
+from selfalign.weights.source import parse_weights
 
 
 def register(app: typer.Typer) -> None:
@@ -29,4 +30,5 @@ def fetch_command(
     Sizes are always checked, digests where the training stage's manifest tells them. The file
     .complete is written last; a fetch that was killed goes on where it was.
     """
-    emit(Fetched(source=source, new=fetch_weights(source, folder, emit)))
+    new = fetch_weights(parse_weights(source, "SOURCE"), folder, emit)
+    emit(Fetched(source=source, new=new))

@@ -8,9 +8,9 @@ from selfalign.evaluation.bootstrap import Bootstrap
 from selfalign.evaluation.settings import EvaluationSettings
 from selfalign.storage.rows import PromptItem, Row, RowStatus
 from selfalign.storage.store import Store
-from selfalign.storage.tables import read_rows
+from selfalign.storage.tables import read_rows, to_rows
 
-ALIGNED_COLUMNS = ("row_id", "prompt_id", "instruction", "input", "thoughts", "rules")
+ALIGNED_COLUMNS = ("row_id", "prompt_id", "status", "instruction", "input", "thoughts", "rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,4 @@ class EvaluationInputs:
 def aligned_rows(store: Store, stage_prefix: str) -> tuple[Row, ...]:
     """The accepted rows of stage `align` with what the evaluation needs of them: no answers."""
     table = read_rows(store, stage_prefix, columns=ALIGNED_COLUMNS, status=RowStatus.ACCEPTED)
-    return tuple(
-        Row(status=RowStatus.ACCEPTED, **{**record, "rules": tuple(record["rules"] or ())})
-        for batch in table.to_batches(max_chunksize=4096)
-        for record in batch.to_pylist()
-    )
+    return tuple(to_rows(table))

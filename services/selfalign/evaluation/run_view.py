@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 from selfalign.errors import DataError, ObjectMissing
 from selfalign.evaluation.results import EvaluationResults
 from selfalign.storage.manifest import Manifest, read_manifest
-from selfalign.storage.rows import ROW_SCHEMA
 from selfalign.storage.stages import STAGES, TABLE_STAGES, TRAINING_STAGES
 from selfalign.storage.store import Store
-from selfalign.storage.tables import latest_attempts, list_parts, parse_part
+from selfalign.storage.tables import latest_attempts, list_parts, parse_part, schema_of
 
 RESULTS_NAME = "results.json"
 CONFIG_NAME = "run.yaml"
@@ -25,8 +24,8 @@ READ = (
 )  # fmt: skip
 MAX_EVIDENCE = 160
 # Of a stage's table: texts are replaced by their lengths or cut.
-VIEW_SCHEMA = pa.schema(
-    [*(ROW_SCHEMA.field(name) for name in READ if name != "answer"), ("answer_chars", pa.int32())]
+VIEW_SCHEMA = schema_of([name for name in READ if name != "answer"]).append(
+    pa.field("answer_chars", pa.int32())
 )
 
 

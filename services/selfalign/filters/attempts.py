@@ -1,7 +1,7 @@
 """One row for one prompt: tries with new seeds until a try is accepted."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfalign.errors import DataError, EngineError, PromptTooLong
 from selfalign.filters.checks import Finding
@@ -51,41 +51,21 @@ async def attempt_row(
 
 
 def _failed(item: PromptItem, seed: int, error: Exception) -> Row:
-    return Row(
-        row_id=item.prompt_id,
-        prompt_id=item.prompt_id,
-        status=RowStatus.FAILED,
-        reason=type(error).__name__,
-        evidence=str(error),
-        source=item.source,
-        question_type=item.question_type,
-        topic=item.topic,
-        instruction=item.instruction,
-        input=item.input,
-        attempt=item.attempt,
-        seed=seed,
-    )
+    row = Row.of(item, RowStatus.FAILED)
+    return replace(row, reason=type(error).__name__, evidence=str(error), seed=seed)
 
 
 def _row(item: PromptItem, seed: int, tries: list[Attempt]) -> Row:
     last = tries[-1]
-    return Row(
-        row_id=item.prompt_id,
-        prompt_id=item.prompt_id,
-        status=RowStatus.REJECTED if last.finding else RowStatus.ACCEPTED,
+    return replace(
+        Row.of(item, RowStatus.REJECTED if last.finding else RowStatus.ACCEPTED),
         reason=last.finding.reason if last.finding else "",
         evidence=_evidence(tries),
-        source=item.source,
-        question_type=item.question_type,
-        topic=item.topic,
-        instruction=item.instruction,
-        input=item.input,
         completion=last.completion,
         thoughts=last.thoughts,
         rules=last.rules,
         answer=last.answer,
         complete=last.complete,
-        attempt=item.attempt,
         seed=seed,
         finish_reason=last.finish_reason,
         prompt_tokens=sum(one.prompt_tokens for one in tries),

@@ -1,13 +1,28 @@
-"""The row of a stage's table: one for every input of the stage."""
+"""The row of a stage's table: one for every input of the stage.
+
+A column is declared here, as a field of Row, and in proto/selfalign/v1/common.proto. The Parquet
+schema, the conversion to and from messages, and the rows that tests make up follow from the class;
+the same holds for PromptItem. A new column is marked Since.ADDED and has a default, with which the
+rows of older parts are read; one that Row and PromptItem both have is copied between them.
+"""
 
 import hashlib
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
-import pyarrow as pa
+from selfalign.storage.columns import (
+    Float32,
+    Int32,
+    Int32List,
+    Int64,
+    arrow_schema,
+    columns_of,
+)
 
 SCHEMA_VERSION = 1
+"""Raised where a column changes its type or meaning; it is part of every stage's fingerprint, so
+that runs of another version are refused. An added column leaves it as it is."""
 
 
 class RowStatus(StrEnum):
@@ -20,7 +35,7 @@ class RowStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row of the ledger; the fields are those of proto/selfalign/v1/common.proto."""
+    """One row of the ledger; the fields are those of common.proto's Row."""
 
     row_id: str
     prompt_id: str
@@ -36,16 +51,22 @@ class Row:
     input: str = ""
     completion: str = ""
     thoughts: str = ""
-    rules: tuple[int, ...] = ()
+    rules: Int32List = ()
     answer: str = ""
     complete: bool = False
-    attempt: int = 1
-    seed: int = 0
+    attempt: Int32 = 1
+    seed: Int64 = 0
     model_id: str = ""
     finish_reason: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    latency_ms: float = 0.0
+    prompt_tokens: Int32 = 0
+    completion_tokens: Int32 = 0
+    latency_ms: Float32 = 0.0
+
+    @classmethod
+    def of(cls, item: "PromptItem", status: RowStatus) -> Self:
+        """A row with what the prompt says of itself, and no answer yet."""
+        shared = {name: getattr(item, name) for name in PROMPT_FIELDS}
+        return cls(row_id=item.prompt_id, status=status, **shared)
 
     def rejected(self, reason: str, evidence: str) -> Self:
         """The same row, turned down by the filter `reason`."""
@@ -62,42 +83,23 @@ class PromptItem:
     prompt_id: str
     instruction: str
     input: str = ""
-    seed: int = 0
-    attempt: int = 1
+    seed: Int64 = 0
+    attempt: Int32 = 1
     source: str = ""
     question_type: str = ""
     topic: str = ""
 
+    @classmethod
+    def of(cls, row: Row, *, seed: int, attempt: int = 1) -> Self:
+        """The prompt of an earlier stage's row, to be worked on with a seed of its own."""
+        shared = {name: getattr(row, name) for name in PROMPT_FIELDS}
+        return cls(**shared | {"seed": seed, "attempt": attempt})
 
-ROW_SCHEMA = pa.schema(
-    [
-        ("row_id", pa.string()),
-        ("prompt_id", pa.string()),
-        ("status", pa.string()),
-        ("reason", pa.string()),
-        ("evidence", pa.string()),
-        ("source", pa.string()),
-        ("question_type", pa.string()),
-        ("topic", pa.string()),
-        ("instruction", pa.string()),
-        ("input", pa.string()),
-        ("completion", pa.string()),
-        ("thoughts", pa.string()),
-        ("rules", pa.list_(pa.int32())),
-        ("answer", pa.string()),
-        ("complete", pa.bool_()),
-        ("attempt", pa.int32()),
-        ("seed", pa.int64()),
-        ("model_id", pa.string()),
-        ("finish_reason", pa.string()),
-        ("prompt_tokens", pa.int32()),
-        ("completion_tokens", pa.int32()),
-        ("latency_ms", pa.float32()),
-    ],
-    metadata={"selfalign.schema_version": str(SCHEMA_VERSION)},
-)
 
-ROW_FIELDS = tuple(field.name for field in fields(Row))
+ROW_COLUMNS = columns_of(Row)
+ROW_SCHEMA = arrow_schema(ROW_COLUMNS, {"selfalign.schema_version": str(SCHEMA_VERSION)})
+PROMPT_FIELDS = tuple(field.name for field in fields(PromptItem))
+"""Each of them is a column of Row too."""
 
 
 def prompt_id(instruction: str, input: str = "") -> str:

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from selfalign.errors import DataError
+from selfalign.storage.columns import fill_added
 from selfalign.storage.manifest import PartInfo
-from selfalign.storage.rows import ROW_FIELDS, ROW_SCHEMA, Row, RowStatus
+from selfalign.storage.rows import ROW_COLUMNS, ROW_SCHEMA, Row, RowStatus
 from selfalign.storage.store import Store
 
 PART_NAME = re.compile(r"part-(?P<unit>\d{5})(?:\.retry-(?P<attempt>\d+))?\.parquet")
@@ -36,12 +37,18 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def to_rows(table: pa.Table) -> Iterator[Row]:
-    """The rows of a table that has all columns of ROW_SCHEMA, batch by batch."""
-    for batch in table.to_batches(max_chunksize=4096):
+    """The rows of a table, batch by batch; columns that it lacks keep the defaults of Row."""
+    columns = [column for column in ROW_COLUMNS if column.name in table.column_names]
+    enums = [(column.name, column.enum) for column in columns if column.enum]
+    repeated = [column.name for column in columns if column.repeated]
+    selected = table.select([column.name for column in columns])
+    for batch in selected.to_batches(max_chunksize=4096):
         for record in batch.to_pylist():
-            record["status"] = RowStatus(record["status"])
-            record["rules"] = tuple(record["rules"] or ())
-            yield Row(**{name: record[name] for name in ROW_FIELDS})
+            for name, enum in enums:
+                record[name] = enum(record[name])
+            for name in repeated:
+                record[name] = tuple(record[name] or ())
+            yield Row(**record)
 
 
 def create_part(store: Store, key: str, rows: Iterable[Row]) -> PartInfo:
@@ -75,16 +82,31 @@ def list_parts(store: Store, stage_prefix: str) -> list[str]:
 
 
 def parse_part(key: str, data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """Decodes a part. Raises DataError if it is no Parquet table of ours."""
-    wanted = list(columns) if columns else None
+    """Decodes a part.
+
+    Args:
+        columns: The columns wanted, of which those that were added after the part was written have
+            their defaults; by default what the part holds.
+
+    Raises:
+        DataError: it is no Parquet table of ours.
+    """
     try:
         # From memory and in this thread: a thread of Arrow that lets go of a Python file while the
         # interpreter ends aborts the process (apache/arrow#33975).
         file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
-        table = file.read(wanted, use_threads=False)
-        return table.select(wanted) if wanted else table
+        if not columns:
+            return file.read(use_threads=False)
+        table = file.read(list(columns), use_threads=False)
+        wanted = (column for column in ROW_COLUMNS if column.name in columns)
+        return fill_added(table, wanted).select(list(columns))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, KeyError) as error:
         raise DataError(f"{key}: not a readable part: {error}") from error
+
+
+def schema_of(columns: Sequence[str]) -> pa.Schema:
+    """The schema of a selection of columns."""
+    return pa.schema([ROW_SCHEMA.field(name) for name in columns])
 
 
 def read_rows(
@@ -102,7 +124,7 @@ def read_rows(
     """
     wanted = list(columns) if columns else ROW_SCHEMA.names
     needed = list(dict.fromkeys([*wanted, "row_id", "attempt", "status"]))
-    schema = pa.schema([ROW_SCHEMA.field(name) for name in needed])
+    schema = schema_of(needed)
     tables = [schema.empty_table()]
     for name in list_parts(store, stage_prefix):
         key = f"{stage_prefix}/{name}"

@@ -8,6 +8,7 @@ import pytest
 from selfalign.cli import chat as module
 from selfalign.cli.chat import Chat
 from selfalign.errors import ConfigError
+from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.executors.local.executor import LocalExecutor
 from selfalign.pipeline.run.run import Run, create_or_resume
 from selfalign.pipeline.run.run_file import parse_run_config
@@ -15,6 +16,7 @@ from selfalign.pipeline.stages.register import TRAININGS
 from selfalign.roles import ModelRole
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.open import open_store
+from selfalign.weights.source import Weights
 from support.tiny_llama import save_tiny_llama
 
 PARAMS = SamplingParams(max_new_tokens=4)
@@ -51,7 +53,7 @@ class OneAtATime(LocalExecutor):
         self.served: list[ModelRole] = []
         self.finished = False
 
-    def serve(self, role: ModelRole, weights: str):  # type: ignore[no-untyped-def]
+    def serve(self, role: ModelRole, weights: Weights) -> EngineSettings:
         assert not self._engines
         self.served.append(role)
         return super().serve(role, weights)

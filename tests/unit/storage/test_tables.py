@@ -24,29 +24,14 @@ from selfalign.storage.tables import (
     to_rows,
     to_table,
 )
+from support.records import records
 
 
 def row(row_id: str, status: RowStatus = RowStatus.ACCEPTED, attempt: int = 1) -> Row:
     return Row(row_id=row_id, prompt_id=row_id, status=status, attempt=attempt)
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-rows = st.builds(
-    Row,
-    row_id=texts,
-    prompt_id=texts,
-    status=st.sampled_from(RowStatus),
-    reason=texts,
-    answer=texts,
-    rules=st.lists(st.integers(1, 99)).map(tuple),
-    complete=st.booleans(),
-    attempt=st.integers(1, 9),
-    seed=st.integers(0, 2**62),
-    latency_ms=st.floats(0, 1e6, width=32),
-)
-
-
-@given(st.lists(rows, max_size=5))
+@given(st.lists(records(Row), max_size=5))
 def test_rows_survive_the_table(given_rows: list[Row]) -> None:
     assert list(to_rows(to_table(given_rows))) == given_rows
 

@@ -11,6 +11,7 @@ from selfalign.principle_engine.settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
 from selfalign.refiner.settings import RefinerSettings
 from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
+from selfalign.weights.source import Weights, parse_weights
 
 Profile = Literal["paper", "small"]
 ExecutorKind = Literal["local", "kubernetes"]
@@ -22,6 +23,11 @@ class ModelSettings(Section):
     base: NonEmpty
     """A folder with config.json, tokenizer and safetensors, here or in a bucket
     (s3://bucket/prefix), or the id that the engine serves."""
+
+    @property
+    def weights(self) -> Weights:
+        """`base` as a value. Raises ConfigError, ModelError; see parse_weights."""
+        return parse_weights(self.base, "model.base")
 
 
 class TopicsSettings(Section):

@@ -9,13 +9,13 @@ from typing import Any
 
 from selfalign.constitution.lint import digest
 from selfalign.constitution.load import load_constitution
-from selfalign.errors import ConfigError, FingerprintMismatch, ModelError
-from selfalign.pipeline.fetch import find_weights
+from selfalign.errors import ConfigError, FingerprintMismatch
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.run import Run, differences, method_settings
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import SCHEMA_VERSION
+from selfalign.weights.digest import weights_digest
 
 
 def stage_fingerprint(run: Run, stage: Stage) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def stage_fingerprint(run: Run, stage: Stage) -> dict[str, Any]:
         "seed": run.config.seed,
         "settings": {name: reduce(getitem, name.split("."), settings) for name in stage.settings},
         "files": {name: file_digest(run.config, name) for name in stage.files},
-        "model": model_digest(run.config.model.base),
+        "model": weights_digest(run.config.model.weights),
         "upstream": upstream,
     }
 
@@ -82,31 +82,3 @@ def file_digest(config: RunConfig, name: str) -> str:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise ConfigError(f"{name}: {path} cannot be read: {error.strerror}") from error
-
-
-def model_digest(base: str) -> str:
-    """Identity of a model: its id, or digest of the folder's configuration and weight sizes.
-
-    A folder has the same digest on a disk and in a bucket (s3://bucket/prefix). The weights
-    themselves are not read: 65B parameters take minutes.
-
-    Raises:
-        ModelError: the folder holds no config.json.
-    """
-    if "://" in base:
-        weights = find_weights(base)
-        files = {info.key: info.size for info in weights.files}
-        return _content_digest(weights.store.get("config.json"), files)
-    folder = Path(base)
-    if not folder.is_dir():
-        return base
-    try:
-        config = (folder / "config.json").read_bytes()
-    except OSError as error:
-        raise ModelError(f"model.base: {base}: no readable config.json in it") from error
-    return _content_digest(config, {path.name: path.stat().st_size for path in folder.iterdir()})
-
-
-def _content_digest(config: bytes, files: dict[str, int]) -> str:
-    sizes = sorted((name, size) for name, size in files.items() if name.endswith(".safetensors"))
-    return hashlib.sha256(config + repr(sizes).encode()).hexdigest()[:16]

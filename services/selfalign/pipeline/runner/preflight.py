@@ -6,10 +6,11 @@ from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.run import Run, create_or_resume
-from selfalign.pipeline.runner.fingerprint import describe_differences, file_digest, model_digest
+from selfalign.pipeline.runner.fingerprint import describe_differences, file_digest
 from selfalign.pipeline.stages.register import STAGES
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.storage.store import Store
+from selfalign.weights.digest import weights_digest
 
 
 def prepare(store: Store, config: RunConfig) -> Run:
@@ -36,7 +37,7 @@ def check_files(config: RunConfig) -> None:
     for name in {name for stage in STAGES for name in stage.files}:
         file_digest(config, name)
     load_benchmarks(config.evaluate)
-    model_digest(config.model.base)
+    weights_digest(config.model.weights)
 
 
 def check_stages(run: Run, executor: Executor) -> None:

@@ -92,15 +92,8 @@ class EvaluateStage(Stage):
         return results
 
     def _item(self, run: Run, row: Row) -> PromptItem:
-        return PromptItem(
-            prompt_id=row.prompt_id,
-            instruction=row.instruction,
-            input=row.input,
-            seed=derive_seed(run.config.seed, self.name, row.prompt_id),
-            source=row.source,
-            question_type=row.question_type,
-            topic=row.topic,
-        )
+        seed = derive_seed(run.config.seed, self.name, row.prompt_id)
+        return PromptItem.of(row, seed=seed)
 
 
 STAGE = EvaluateStage(

@@ -18,6 +18,7 @@ from selfalign.events import EventSink
 from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.roles import ModelRole, ServiceName
+from selfalign.weights.source import Weights
 
 # What the exit code of a worker, service or trainer means to the runner: the type is kept, the
 # message quotes the log. Other codes are a StageError.
@@ -56,11 +57,8 @@ class Executor(Protocol):
         """
         ...
 
-    def serve(self, role: ModelRole, weights: str) -> EngineSettings:
+    def serve(self, role: ModelRole, weights: Weights) -> EngineSettings:
         """Makes the engine of `role` answer with `weights`; returns how to reach it.
-
-        Args:
-            weights: A folder or model id for `base`; `<store prefix>/merged` for tuned ones.
 
         Raises:
             ModelError: the weights cannot be loaded.

@@ -28,6 +28,7 @@ from selfalign.pipeline.executors.kubernetes.watch import JobRequest
 from selfalign.pipeline.run.run import Run, dump_config
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.roles import ModelRole, ServiceName
+from selfalign.weights.source import Weights
 
 # Where the chart's training template has the base model and room for work.
 TRAINING_WIRING: dict[str, Any] = {"base_model": "/weights/base", "work_dir": "/work"}
@@ -62,7 +63,7 @@ class KubernetesExecutor:
         )
         self._services.check(run.config)
         if self._external("base") is None:
-            self._engines.check(run.config.model.base)
+            self._engines.check(str(run.config.model.weights))
         self._jobs = Jobs(self._cluster, settings, run.name, self._templates, owner, notify)
 
     @property
@@ -77,13 +78,11 @@ class KubernetesExecutor:
         with tempfile.TemporaryDirectory() as folder:
             run_training_check(wired, ranks, Path(folder))
 
-    def serve(self, role: ModelRole, weights: str) -> EngineSettings:
+    def serve(self, role: ModelRole, weights: Weights) -> EngineSettings:
         base = self._run.config.engine
-        if role != "base":
-            weights = f"{self._run.store.url}/{weights}"
         url = self._external(role)
         if url is None:
-            url = self._engines.serve(role, weights)
+            url = self._engines.serve(role, str(weights))
         else:
             self._notify(f"engine {role}", f"{url} is yours; the run expects {weights} in it")
         return EngineSettings(**{**base.model_dump(), "url": url})

@@ -18,9 +18,10 @@ from selfalign.pipeline.executors.contract.training_check import run_training_ch
 from selfalign.pipeline.executors.local.processes import Child
 from selfalign.pipeline.run.run import Run, dump_config
 from selfalign.pipeline.units.assignment import WorkerGroup
-from selfalign.pipeline.weights import local_weights
 from selfalign.roles import ModelRole, ServiceName
 from selfalign.telemetry.metrics import Metrics
+from selfalign.weights.local import local_weights
+from selfalign.weights.source import Weights
 
 POLL_S = 0.1
 
@@ -47,16 +48,16 @@ class LocalExecutor:
         wired = settings | self._base_model()
         run_training_check(wired, self._settings.training_processes, self._folder)
 
-    def serve(self, role: ModelRole, weights: str) -> EngineSettings:
+    def serve(self, role: ModelRole, weights: Weights) -> EngineSettings:
         if role in self._engines:
             return self._engines[role]
         base = self._run.config.engine
         if role == "base" and base.url:
             asyncio.run(_reach(base))
             return self._engines.setdefault(role, base)
-        folder = local_weights(self._run.store, weights, self._folder / "weights")
+        folder = local_weights(weights, self._folder / "weights")
         options = {"host": "127.0.0.1", "port": 0, **self._settings.model_server}
-        command = ["-m", "selfalign.model_server", "--model", str(folder)]
+        command = ["-m", "selfalign.model_server", "--model", folder]
         for name, value in options.items():
             command += [f"--{name.replace('_', '-')}", str(value)]
         address = self._start_server(f"engine-{role}", command)
@@ -174,8 +175,8 @@ class LocalExecutor:
 
     def _base_model(self) -> dict[str, str]:
         """The base model as the training job can load it."""
-        base = self._run.config.model.base
-        return {"base_model": local_weights(self._run.store, base, self._folder / "weights")}
+        base = self._run.config.model.weights
+        return {"base_model": local_weights(base, self._folder / "weights")}
 
     def _write_training(self, stage: str, settings: dict[str, Any]) -> Path:
         path = self._folder / f"training-{stage}.yaml"

@@ -79,16 +79,8 @@ class AnswerStage(TableStage):
         work.executor.release(self.role)
 
     def _item(self, run: Run, row: Row, attempt: int) -> PromptItem:
-        return PromptItem(
-            prompt_id=row.prompt_id,
-            instruction=row.instruction,
-            input=row.input,
-            seed=derive_seed(run.config.seed, self.name, row.prompt_id, attempt),
-            attempt=attempt,
-            source=row.source,
-            question_type=row.question_type,
-            topic=row.topic,
-        )
+        seed = derive_seed(run.config.seed, self.name, row.prompt_id, attempt)
+        return PromptItem.of(row, seed=seed, attempt=attempt)
 
 
 def failed_ids(run: Run, stage: str) -> set[str]:

@@ -10,7 +10,7 @@ from selfalign.errors import ObjectExists, VerificationError
 from selfalign.pipeline.run.run import Run
 from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
 from selfalign.storage.rows import RowStatus
-from selfalign.storage.tables import latest_attempts, list_parts, parse_part, part_info
+from selfalign.storage.tables import latest_attempts, list_parts, parse_part, part_info, schema_of
 
 LEDGER_COLUMNS = ("row_id", "prompt_id", "status", "reason", "attempt")
 
@@ -25,9 +25,7 @@ def read_ledger(run: Run, stage: str) -> tuple[pa.Table, tuple[PartInfo, ...]]:
         table = parse_part(key, data, LEDGER_COLUMNS)
         tables.append(table)
         parts.append(part_info(key, data, table.num_rows))
-    empty = pa.schema(
-        [(name, pa.int32() if name == "attempt" else pa.string()) for name in LEDGER_COLUMNS]
-    ).empty_table()
+    empty = schema_of(LEDGER_COLUMNS).empty_table()
     return pa.concat_tables([empty, *(table.cast(empty.schema) for table in tables)]), tuple(parts)
 
 

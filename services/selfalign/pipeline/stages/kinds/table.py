@@ -53,7 +53,7 @@ class TableStage(Stage):
     def serve(self, work: StageWork) -> str:
         """Has engine and service answer; returns the service's target address."""
         run = work.run
-        weights = run.config.model.base if self.model is None else self.model.weights(run)
+        weights = run.config.model.weights if self.model is None else self.model.weights(run)
         engine = work.executor.serve(self.role, weights)
         return work.executor.service(self.service, engine)
 

@@ -9,6 +9,7 @@ from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
 from selfalign.roles import ModelRole
+from selfalign.weights.source import StageWeights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +29,9 @@ class TrainingStage(Stage):
     """How many of the student's meta prompts it draws from, the standard one first; None: all
     (context distillation)."""
 
-    def weights(self, run: Run) -> str:
-        """Where the stage leaves its merged weights, as a prefix in the store."""
-        return f"{run.prefix(self.name)}/merged"
+    def weights(self, run: Run) -> StageWeights:
+        """Where the stage leaves its merged weights."""
+        return StageWeights(run.store.url, f"{run.prefix(self.name)}/merged")
 
     def job_settings(self, run: Run, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """The training job's whole configuration: the user's section and the pipeline's wiring."""

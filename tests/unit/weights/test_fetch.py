@@ -9,28 +9,17 @@ import pytest
 from selfalign.cli.__main__ import run
 from selfalign.errors import ConfigError, ModelError, SelfAlignError, StoreError
 from selfalign.events import Event, Fetch
-from selfalign.pipeline.fetch import fetch_weights
-from selfalign.pipeline.marked_folder import COMPLETE, STARTED
-from selfalign.pipeline.runner.fingerprint import model_digest
 from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
-from selfalign.storage.open import open_store
 from selfalign.storage.store import Store
-
-FILES = {"config.json": b"{}", "model.safetensors": b"w" * 100, "tokenizer.json": b"{}"}
+from selfalign.weights.fetch import fetch_weights
+from selfalign.weights.marked_folder import COMPLETE, STARTED
+from selfalign.weights.source import ClaimFolder, HubModel, LocalFolder, StageWeights, StoreFolder
+from support.weights import FILES, make_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A store with a base model and the output of a training stage."""
-    store = open_store(str(tmp_path / "store"))
-    parts = []
-    for name, data in FILES.items():
-        store.put(f"base/{name}", data)
-        store.put(f"demo/engrave/merged/{name}", data)
-        digest = hashlib.sha256(data).hexdigest()
-        parts.append(PartInfo(name=f"merged/{name}", size=len(data), sha256=digest))
-    write_manifest(store, "demo/engrave", Manifest(stage="engrave", parts=tuple(parts)))
-    return store
+    return make_store(tmp_path / "store")
 
 
 @pytest.fixture
@@ -40,46 +29,48 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("source", ["base", "demo/engrave/merged"])
 def test_weights_are_fetched_once(source: str, store: Store, target: Path) -> None:
-    url, events = f"{store.url}/{source}", list[Event]()
-    assert fetch_weights(url, target, events.append)
+    events = list[Event]()
+    assert fetch_weights(LocalFolder(f"{store.url}/{source}"), target, events.append)
     assert {path.name: path.read_bytes() for path in target.glob("[!.]*")} == FILES
     assert (target / COMPLETE).is_file()
     assert not (target / STARTED).exists()
-    assert isinstance(last := events[-1], Fetch)
+    last = events[-1]
+    assert isinstance(last, Fetch)
     assert last.done_bytes == last.total_bytes == 104
-    assert not fetch_weights(f"{url}/", target)
+    assert not fetch_weights(LocalFolder(f"{store.url}/{source}/"), target)
+    assert not fetch_weights(StageWeights(store.url, source), target)
 
 
 def test_a_fetch_that_was_killed_goes_on(store: Store, target: Path) -> None:
-    url = f"{store.url}/base"
-    fetch_weights(url, target)
+    base = LocalFolder(f"{store.url}/base")
+    fetch_weights(base, target)
     (target / COMPLETE).rename(target / STARTED)
     (target / "model.safetensors").unlink()
     before = (target / "config.json").stat().st_mtime_ns
-    assert fetch_weights(url, target)
+    assert fetch_weights(base, target)
     assert (target / "model.safetensors").read_bytes() == FILES["model.safetensors"]
     assert (target / "config.json").stat().st_mtime_ns == before
 
 
 def test_other_weights_replace_what_an_earlier_fetch_left(store: Store, target: Path) -> None:
     store.put("other/config.json", b"{ }")
-    fetch_weights(f"{store.url}/base", target)
-    assert fetch_weights(f"{store.url}/other", target)
+    fetch_weights(LocalFolder(f"{store.url}/base"), target)
+    assert fetch_weights(LocalFolder(f"{store.url}/other"), target)
     assert [path.name for path in target.glob("[!.]*")] == ["config.json"]
 
 
 def test_weights_of_the_same_name_and_size_are_told_apart_by_digest(
     store: Store, target: Path
 ) -> None:
-    url = f"{store.url}/demo/engrave/merged"
-    fetch_weights(url, target)
+    merged = StageWeights(store.url, "demo/engrave/merged")
+    fetch_weights(merged, target)
     store.delete("demo/engrave/manifest.json")
     new = b"v" * 100
     store.put("demo/engrave/merged/model.safetensors", new)
     digest = hashlib.sha256(new).hexdigest()
     part = PartInfo(name="merged/model.safetensors", size=100, sha256=digest)
     write_manifest(store, "demo/engrave", Manifest(stage="engrave", parts=(part,)))
-    assert fetch_weights(url, target)
+    assert fetch_weights(merged, target)
     assert (target / "model.safetensors").read_bytes() == new
 
 
@@ -138,7 +129,7 @@ def test_weights_that_are_not_whole_are_refused(
         else:
             store.put(key, data)
     with pytest.raises(error, match=message):
-        fetch_weights(f"{store.url}/{source}", target)
+        fetch_weights(LocalFolder(f"{store.url}/{source}"), target)
     assert not (target / COMPLETE).exists()
 
 
@@ -146,14 +137,14 @@ def test_a_folder_with_files_of_the_users_is_left_alone(store: Store, target: Pa
     target.mkdir()
     (target / "thesis.txt").write_text("x")
     with pytest.raises(ConfigError, match=r"holds thesis\.txt, which no earlier fetch"):
-        fetch_weights(f"{store.url}/base", target)
+        fetch_weights(LocalFolder(f"{store.url}/base"), target)
     assert (target / "thesis.txt").read_text() == "x"
 
 
 def test_a_folder_that_cannot_be_made(store: Store, target: Path) -> None:
     target.write_text("a file")
     with pytest.raises(StoreError, match="cannot be written"):
-        fetch_weights(f"{store.url}/base", target / "in")
+        fetch_weights(LocalFolder(f"{store.url}/base"), target / "in")
 
 
 def test_the_command(store: Store, target: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,9 +156,41 @@ def test_the_command(store: Store, target: Path, capsys: pytest.CaptureFixture[s
     assert run(["weights", "fetch", f"{store.url}/none", str(target)]) == 66
 
 
-def test_a_model_has_the_same_digest_on_a_disk_and_in_a_store(store: Store) -> None:
-    folder = f"{store.url}/base"
-    assert model_digest(f"file://{folder}") == model_digest(folder) != folder
-    assert model_digest("owner/model") == "owner/model"
-    with pytest.raises(ModelError, match=r"no config\.json"):
-        model_digest(f"file://{store.url}/none")
+def test_a_claim_is_not_fetched(target: Path) -> None:
+    with pytest.raises(ModelError, match="pvc://models/llama: a claim is mounted, not fetched"):
+        fetch_weights(ClaimFolder("pvc://models/llama"), target)
+
+
+def test_a_folder_is_fetched_by_its_address_too(store: Store, target: Path) -> None:
+    assert fetch_weights(StoreFolder(f"file://{store.url}/base"), target)
+    with pytest.raises(ModelError, match="no such folder"):
+        fetch_weights(StoreFolder(f"file://{store.url}/none"), target)
+    assert not Path(store.url, "none").exists()
+
+
+def test_a_hub_model_is_fetched_at_its_revision(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def download(
+        repository: str, *, revision: str | None, local_dir: Path, allow_patterns: list[str]
+    ) -> None:
+        asked.append((repository, revision))
+        for name, data in FILES.items():
+            (local_dir / name).write_bytes(data)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert fetch_weights(HubModel("owner/model", "v2"), target)
+    assert not fetch_weights(HubModel("owner/model", "v2"), target)
+    assert asked == [("owner/model", "v2")]
+
+
+def test_what_the_hub_does_not_give_is_named(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(*args: object, **options: object) -> None:
+        raise OSError("404 Client Error\nand more")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    with pytest.raises(ModelError, match=r"owner/none: the hub does not give it: 404 Client Err"):
+        fetch_weights(HubModel("owner/none"), target)
+    assert not (target / COMPLETE).exists()
