@@ -26,7 +26,7 @@ from huggingface_hub import AsyncInferenceClient
 from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix, render_query
 from selfalign.inference.build import build_engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.load import parse_run_config
 from selfalign.pipeline.run import create_or_resume, dump_config
 from selfalign.settings.sampling import SamplingParams

@@ -6,7 +6,7 @@ from typing import Any
 
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.telemetry.metrics import Metrics
 from support.engine_double import EngineDouble, serving
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from selfalign.inference.build import build_engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.load import load_run_config
 from selfalign.telemetry.metrics import Metrics
 

@@ -15,7 +15,7 @@ from selfalign.errors import ConfigError
 from selfalign.evaluation.results import ROLES
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.executors.base import EngineRole
 from selfalign.pipeline.executors.local import LocalExecutor
 from selfalign.pipeline.run import Run, open_run

@@ -13,7 +13,7 @@ from selfalign.constitution.load import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.load import load_run_config
 from selfalign.principle_engine import service as principle_engine

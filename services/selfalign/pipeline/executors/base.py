@@ -15,7 +15,7 @@ from selfalign.errors import (
     StoreNotWritable,
     TooManyFailures,
 )
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.worker import Assignment
 
 EngineRole = Literal["base", "engraved", "final"]

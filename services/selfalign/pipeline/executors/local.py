@@ -11,7 +11,7 @@ import yaml
 
 from selfalign.errors import EngineUnavailable, StageError
 from selfalign.inference.build import build_engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.executors.base import (
     ERRORS_BY_EXIT_CODE,
     EngineRole,

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from selfalign.errors import ConfigError
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.executors.base import EngineRole, EventSink, ServiceName
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object, connect
 from selfalign.pipeline.executors.kubernetes.engines import Engines, deployment_role
