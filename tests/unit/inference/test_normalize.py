@@ -1,10 +1,12 @@
-"""Stop sequences and finish reasons."""
+"""Stop sequences, finish reasons and candidates."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.inference.texts import cut_at_stop, finish_reason, matching_logprob
+from selfalign.inference.engine import FinishReason
+from selfalign.inference.normalize import cut_at_stop, finish_reason, matching_logprob
+from selfalign.inference.streams.stops import StopCutter
 
 LETTERS = st.text(alphabet="ab#\n", max_size=30)
 STOPS = st.lists(st.text(alphabet="ab#\n", min_size=1, max_size=3), max_size=6)
@@ -18,27 +20,40 @@ def test_cut_is_the_longest_beginning_before_any_stop(text: str, stops: list[str
     assert cut == bool(starts)
 
 
+@given(st.lists(st.text(alphabet="ab#\n", max_size=4), max_size=12), STOPS)
+def test_a_text_in_pieces_is_cut_as_the_whole(pieces: list[str], stops: list[str]) -> None:
+    cutter, shown = StopCutter(stops), ""
+    for piece in pieces:
+        if cutter.stopped:
+            break
+        shown += cutter.feed(piece)
+    shown += cutter.flush()
+    assert (shown, cutter.stopped) == cut_at_stop("".join(pieces), stops)
+
+
+def test_only_what_may_become_a_stop_is_held_back() -> None:
+    cutter = StopCutter(["\n\nUser:"])
+    pieces = ("Hello.", "\n", "\nUs", "ually", "\n\nUser:")
+    assert [cutter.feed(piece) for piece in pieces] == ["Hello.", "", "", "\n\nUsually", ""]
+    assert (cutter.flush(), cutter.stopped) == ("", True)
+
+
 @pytest.mark.parametrize(
-    ("reported", "cut", "tokens", "stop_reported", "expected"),
+    ("reported", "cut", "tokens", "expected"),
     [
-        ("length", False, 10, False, "length"),
-        ("length", True, 10, True, "stop_sequence"),
-        ("eos_token", False, 3, True, "eos_token"),
-        ("eos_token", True, 3, True, "stop_sequence"),
-        ("stop_sequence", False, 3, True, "stop_sequence"),
-        ("stop", False, 3, False, "eos_token"),
-        ("stop", False, 3, True, "stop_sequence"),
-        (None, False, 10, False, "length"),
-        ("", False, 3, False, "eos_token"),
+        ("length", False, 10, "length"),
+        ("length", True, 10, "stop_sequence"),
+        ("eos_token", False, 3, "eos_token"),
+        ("eos_token", True, 3, "stop_sequence"),
+        ("stop_sequence", False, 3, "stop_sequence"),
+        (None, False, 10, "length"),
+        (None, False, 3, "eos_token"),
     ],
 )
 def test_reasons(
-    reported: str | None, cut: bool, tokens: int, stop_reported: bool, expected: str
+    reported: FinishReason | None, cut: bool, tokens: int, expected: FinishReason
 ) -> None:
-    reason = finish_reason(
-        reported, cut=cut, tokens=tokens, max_new_tokens=10, stop_reported=stop_reported
-    )
-    assert reason == expected
+    assert finish_reason(reported, cut=cut, tokens=tokens, max_new_tokens=10) == expected
 
 
 @pytest.mark.parametrize(

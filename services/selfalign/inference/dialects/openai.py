@@ -73,9 +73,7 @@ class OpenAIDialect:
         self._model = str(target.model)
         self._root = api_root(target)
 
-    def generate(
-        self, prompt: str, params: SamplingParams, seed: int | None
-    ) -> ApiCall[Generated]:
+    def generate(self, prompt: str, params: SamplingParams, seed: int | None) -> ApiCall[Generated]:
         parameters = {
             **sampling_parameters(self._target, params, seed),
             **extra_parameters(params),

@@ -62,9 +62,7 @@ class TgiDialect:
     def __init__(self, target: Target) -> None:
         self._target = target
 
-    def generate(
-        self, prompt: str, params: SamplingParams, seed: int | None
-    ) -> ApiCall[Generated]:
+    def generate(self, prompt: str, params: SamplingParams, seed: int | None) -> ApiCall[Generated]:
         parameters = sampling_parameters(self._target, params, seed)
         return ApiCall(self._generate_request(prompt, parameters), _read_generated)
 
