@@ -20,6 +20,8 @@ from typing import Any
 
 from aiohttp import web
 
+from support.engine_streams import openai_events, tgi_events
+
 # name -> (status, body, content type)
 FAULTS: dict[str, tuple[int, str, str]] = {
     "429": (429, '{"error":"Model is overloaded","error_type":"overloaded"}', "application/json"),
@@ -49,6 +51,8 @@ FAULTS: dict[str, tuple[int, str, str]] = {
     "list": (200, "[1]", "application/json"),
 }
 HANG, CUT, SPLIT, NULL = "hang", "cut", "split-utf8", "null-fields"
+# Of streams: after the first token, the connection breaks, or nothing comes any more.
+CUT_STREAM, HANG_STREAM = "cut-stream", "hang-stream"
 MARK = re.compile(r"\{\{fault:([^}]+)\}\}")
 TOKEN = re.compile(r"\s*\S+|\s+")
 EOS = {"id": 2, "text": "</s>", "logprob": -0.1, "special": True}
@@ -150,9 +154,12 @@ class EngineDouble:
             if fault in FAULTS:
                 return _fault_response(fault)
             if fault == CUT:
-                return await _cut(request)
+                begun = await _begin(request, b'{"generated_text": "half', "application/json")
+                return _broken(request, begun)
             await asyncio.sleep(_seconds(fault, self.delay_s))
             written = Written.of(self._text(prompt, parameters), parameters)
+            if body.get("stream"):
+                return await _stream(request, written, fault)
             if fault == SPLIT:
                 written = written.ending_in_half_a_character()
             response = render(written, prompt, parameters)
@@ -292,12 +299,32 @@ def _fault_response(name: str) -> web.Response:
     return web.Response(status=status, text=body, content_type=content_type)
 
 
-async def _cut(request: web.Request) -> web.StreamResponse:
-    """A connection that ends in the middle of the body."""
-    response = web.StreamResponse(headers={"content-type": "application/json"})
-    response.content_length = 1000
+async def _stream(request: web.Request, written: Written, fault: str) -> web.StreamResponse:
+    """All events at once, or what the fault lets through."""
+    if request.path.startswith("/v1"):
+        reason = "length" if written.finish_reason == "length" else "stop"
+        events = openai_events(written.tokens, reason)
+    else:
+        events = tgi_events(written.tokens, written.text, written.finish_reason)
+    if fault not in (CUT_STREAM, HANG_STREAM):
+        return web.Response(body=b"".join(events), content_type="text/event-stream")
+    begun = await _begin(request, events[0], "text/event-stream")
+    if fault == HANG_STREAM:
+        await asyncio.sleep(3600.0)
+    return _broken(request, begun)
+
+
+async def _begin(request: web.Request, beginning: bytes, content_type: str) -> web.StreamResponse:
+    """The beginning of a body that has more bytes."""
+    response = web.StreamResponse(headers={"content-type": content_type})
+    response.content_length = len(beginning) + 1000
     await response.prepare(request)
-    await response.write(b'{"generated_text": "half')
+    await response.write(beginning)
+    return response
+
+
+def _broken(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Ends the connection in the middle of the body."""
     assert request.transport is not None
     request.transport.abort()
     return response

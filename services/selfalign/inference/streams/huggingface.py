@@ -14,7 +14,7 @@ from selfalign.settings.sampling import SamplingParams
 async def tgi_pieces(
     settings: EngineSettings, prompt: str, params: SamplingParams, seed: int | None
 ) -> AsyncGenerator[str, None]:
-    """The text of every token that is not special, as TGI sends it.
+    """The text of every token as TGI sends it, of special ones the empty text.
 
     Raises:
         EngineError: the client could not connect or be used, or the stream broke.
@@ -29,8 +29,7 @@ async def tgi_pieces(
                 prompt, details=True, stream=True, **sampling_parameters(target, params, seed)
             )
             async for event in events:
-                if not event.token.special:
-                    yield event.token.text
+                yield "" if event.token.special else event.token.text
         # The library lets those of its HTTP client and of its JSON decoder through.
         except (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError) as error:
             raise EngineError(f"{target.url}: {str(error) or type(error).__name__}") from error

@@ -15,7 +15,7 @@ from selfalign.settings.sampling import SamplingParams
 async def openai_pieces(
     settings: EngineSettings, prompt: str, params: SamplingParams, seed: int | None
 ) -> AsyncGenerator[str, None]:
-    """The text of every event of /v1/completions.
+    """The text of every event of /v1/completions; it may be empty.
 
     Raises:
         EngineError: the client could not connect, or the stream broke.
@@ -44,8 +44,7 @@ async def openai_pieces(
             )
             async for event in events:
                 for choice in event.choices:
-                    if choice.text:
-                        yield choice.text
+                    yield choice.text or ""
         # The library lets those of its HTTP client and of its JSON decoder through.
         except (OpenAIError, httpx2.HTTPError, ValueError) as error:
             raise EngineError(f"{root}: {str(error) or type(error).__name__}") from error

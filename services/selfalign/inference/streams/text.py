@@ -81,20 +81,33 @@ async def _cut(
 ) -> AsyncGenerator[str, None]:
     """The pieces up to the first stop sequence, none of them empty, within the deadline."""
     cutter = StopCutter(params.stop)
-    end = asyncio.get_running_loop().time() + deadline_s
     async with aclosing(pieces):
-        while not cutter.stopped:
-            try:
-                # Not around the whole loop: the reader's own time is not to be cancelled.
-                async with asyncio.timeout_at(end):
-                    piece = await anext(pieces, None)
-            except TimeoutError as error:
-                raise EngineTimeout(
-                    f"the engine did not end its answer within {deadline_s:g} s"
-                ) from error
-            if piece is None:
-                break
+        async for piece in _before_deadline(pieces, deadline_s):
             if text := cutter.feed(piece):
                 yield text
+            if cutter.stopped:
+                return
     if text := cutter.flush():
         yield text
+
+
+async def _before_deadline(
+    pieces: AsyncGenerator[str, None], deadline_s: float
+) -> AsyncGenerator[str, None]:
+    """The pieces; at least one, since even an empty text ends with a token."""
+    end = asyncio.get_running_loop().time() + deadline_s
+    count = 0
+    while True:
+        try:
+            # Not around the whole loop: a limit there would cancel what the reader does meanwhile.
+            async with asyncio.timeout_at(end):
+                piece = await anext(pieces, None)
+        except TimeoutError as error:
+            what = f"the engine did not end its answer within {deadline_s:g} s"
+            raise EngineTimeout(what) from error
+        if piece is None:
+            break
+        count += 1
+        yield piece
+    if count == 0:
+        raise EngineError("the engine sent no stream")
