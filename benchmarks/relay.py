@@ -191,27 +191,17 @@ async def our_client(kind: str, url: str, rows: int, depth: int) -> None:
 
 async def hub_client(url: str, rows: int, depth: int) -> None:
     """AsyncInferenceClient with details, as its documentation shows it."""
-    prompt = request_prompt()
+    prompt, sampling = request_prompt(), {"max_new_tokens": 256, "temperature": 0.5, "seed": 1}
     async with AsyncInferenceClient(f"{url}/generate", timeout=60.0) as client:
-
-        async def ask() -> None:
-            await client.text_generation(
-                prompt, details=True, max_new_tokens=256, temperature=0.5, seed=1
-            )
-
+        ask = partial(client.text_generation, prompt, details=True, **sampling)
         await spread(rows, depth, ask)
 
 
 async def openai_client(url: str, rows: int, depth: int) -> None:
     """AsyncOpenAI, as its documentation shows it."""
-    prompt = request_prompt()
+    request = {"model": "double", "max_tokens": 256, "temperature": 0.5, "seed": 1}
     async with AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", timeout=60.0) as client:
-
-        async def ask() -> None:
-            await client.completions.create(
-                model="double", prompt=prompt, max_tokens=256, temperature=0.5, seed=1
-            )
-
+        ask = partial(client.completions.create, prompt=request_prompt(), **request)
         await spread(rows, depth, ask)
 
 
