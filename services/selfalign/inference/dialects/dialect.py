@@ -31,8 +31,8 @@ class ApiCall(Generic[Value]):
 
     request: HttpRequest
     read: Callable[[HttpResponse], Value]
-    """Given a response with status 200. Raises EngineError (`not_an_answer`) if it is not what the
-    API promises; may raise nothing else, whatever the body."""
+    """Given a response with status 200. Raises EngineError if it is not what the API promises (as
+    `parse` does) and nothing else, whatever the body."""
 
 
 @dataclass(frozen=True, slots=True)

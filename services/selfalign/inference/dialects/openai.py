@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, TypedDict
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
+from selfalign.inference.dialects.parse import parse
 from selfalign.inference.engine import EngineInfo, FinishReason
-from selfalign.inference.http_errors import not_an_answer
 from selfalign.inference.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 
@@ -140,10 +140,7 @@ class _Models(BaseModel):
 
 def _read_generated(response: HttpResponse, *, has_stops: bool) -> Generated:
     """The first choice; `has_stops` says whether the request named stop sequences."""
-    try:
-        answer = _Answer.model_validate_json(response.body)
-    except ValidationError as error:
-        raise not_an_answer(response) from error
+    answer = parse(response, _Answer)
     choice = answer.choices[0]
     usage = answer.usage or _Usage()
     # Only vLLM says whether a stop sequence ended it; elsewhere one may have if there were any.
@@ -170,10 +167,7 @@ def _reason(reported: str | None, *, stopped: bool) -> FinishReason | None:
 
 
 def _read_top_logprobs(response: HttpResponse) -> Mapping[str, float]:
-    try:
-        answer = _ScoredAnswer.model_validate_json(response.body)
-    except ValidationError as error:
-        raise not_an_answer(response) from error
+    answer = parse(response, _ScoredAnswer)
     logprobs = answer.choices[0].logprobs
     top = logprobs.top_logprobs if logprobs else None
     return (top[0] if top else None) or {}
@@ -181,9 +175,6 @@ def _read_top_logprobs(response: HttpResponse) -> Mapping[str, float]:
 
 def _read_info(response: HttpResponse, name: str) -> EngineInfo:
     """What the server lists under `name`; a name that it does not list tells nothing."""
-    try:
-        models = _Models.model_validate_json(response.body).data or []
-    except ValidationError as error:
-        raise not_an_answer(response) from error
+    models = parse(response, _Models).data or []
     length = next((model.max_model_len for model in models if model.id == name), None)
     return EngineInfo(name, None, length, None)

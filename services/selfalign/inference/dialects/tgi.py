@@ -7,11 +7,11 @@ bypasses the prefix cache (as decoder_input_details does).
 from collections.abc import Mapping
 from typing import ClassVar, TypedDict, get_args
 
-from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, JsonValue, RootModel
 
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
+from selfalign.inference.dialects.parse import parse
 from selfalign.inference.engine import EngineInfo, FinishReason
-from selfalign.inference.http_errors import not_an_answer
 from selfalign.inference.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 
@@ -133,7 +133,8 @@ class _Info(BaseModel):
     max_concurrent_requests: int | None = None
 
 
-_TOKEN_LIST = TypeAdapter(list[JsonValue])
+class _TokenList(RootModel[list[JsonValue]]):
+    """Of /tokenize."""
 
 
 def _read_generated(response: HttpResponse) -> Generated:
@@ -142,15 +143,12 @@ def _read_generated(response: HttpResponse) -> Generated:
     TGI's generated_text is empty when the last token ends inside a character. The texts of the
     tokens before it are still there, and only then worth a second look at the body.
     """
-    try:
-        answer = _Answer.model_validate_json(response.body)
-        details = answer.details or _Details()
-        tokens = details.generated_tokens or 0
-        text = answer.generated_text
-        if not text and tokens > 0:
-            text = _joined_tokens(response.body)
-    except ValidationError as error:
-        raise not_an_answer(response) from error
+    answer = parse(response, _Answer)
+    details = answer.details or _Details()
+    tokens = details.generated_tokens or 0
+    text = answer.generated_text
+    if not text and tokens > 0:
+        text = _joined_tokens(response)
     header = response.headers.get("x-prompt-tokens", "")
     return Generated(
         text=text,
@@ -167,31 +165,22 @@ def _reason(reported: str | None) -> FinishReason | None:
     return known.get(reported, "eos_token")
 
 
-def _joined_tokens(body: bytes) -> str:
-    details = _AnswerTokens.model_validate_json(body).details
+def _joined_tokens(response: HttpResponse) -> str:
+    details = parse(response, _AnswerTokens).details
     tokens = (details.tokens if details else None) or []
     return "".join(token.text for token in tokens if not token.special)
 
 
 def _read_top_tokens(response: HttpResponse) -> Mapping[str, float]:
-    try:
-        details = _AnswerTopTokens.model_validate_json(response.body).details
-    except ValidationError as error:
-        raise not_an_answer(response) from error
+    details = parse(response, _AnswerTopTokens).details
     top = (details.top_tokens if details else None) or [[]]
     return {token.text: token.logprob for token in top[0]}
 
 
 def _read_count(response: HttpResponse) -> int:
-    try:
-        return len(_TOKEN_LIST.validate_json(response.body))
-    except ValidationError as error:
-        raise not_an_answer(response) from error
+    return len(parse(response, _TokenList).root)
 
 
 def _read_info(response: HttpResponse) -> EngineInfo:
-    try:
-        info = _Info.model_validate_json(response.body)
-    except ValidationError as error:
-        raise not_an_answer(response) from error
+    info = parse(response, _Info)
     return EngineInfo(**info.model_dump())
