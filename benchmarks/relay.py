@@ -3,8 +3,8 @@
     python benchmarks/relay.py [--rows 2000]
 
 Prints CPU milliseconds a row of both processes together and rows/s, at 1, 64 and 256 in flight,
-beside loops over the engine alone in the same run: our TGI client (huggingface_hub's over
-connections of our own), huggingface_hub's as it is shipped, and aiohttp with the answer decoded.
+beside loops over the engine alone in the same run: our engine clients, huggingface_hub's and
+openai's as they are shipped, and aiohttp with the answer decoded.
 """
 
 import argparse
@@ -16,17 +16,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import psutil
 import yaml
 from huggingface_hub import AsyncInferenceClient
+from openai import AsyncOpenAI
 
 from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix, render_query
 from selfalign.inference.build import build_engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.run.run import create_or_resume, dump_config
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.settings.sampling import SamplingParams
@@ -72,9 +74,11 @@ def measure(folder: Path, url: str, rows: int, depth: int) -> list[Line]:
     line: list[Line] = [(depth, "worker + principle-engine", 1e3 * ours / rows, rows / seconds)]
     line += [(depth, f"  of it {name}", 1e3 * cpu / rows, rows / seconds) for name, cpu in parts]
     for name, loop in (
-        ("our TGI client alone", our_client),
+        ("our TGI client alone", partial(our_client, "tgi")),
         ("huggingface_hub as shipped, alone", hub_client),
         ("aiohttp + json, alone", bare_aiohttp),
+        ("our OpenAI client alone", partial(our_client, "openai")),
+        ("openai as shipped, alone", openai_client),
     ):
         before, started = cpu_self(), time.perf_counter()
         asyncio.run(loop(url, rows, depth))
@@ -174,9 +178,10 @@ def request_prompt() -> str:
     return render_prefix(constitution) + render_query(constitution, "Explain notes.", "")
 
 
-async def our_client(url: str, rows: int, depth: int) -> None:
+async def our_client(kind: str, url: str, rows: int, depth: int) -> None:
     """Our engine client, with retries and admission."""
-    engine = build_engine(EngineSettings(kind="tgi", url=url, max_concurrency=depth), Metrics())
+    settings = EngineSettings(kind=kind, url=url, model="double", max_concurrency=depth)
+    engine = build_engine(settings, Metrics())
     prompt, params = request_prompt(), SamplingParams(max_new_tokens=256, temperature=0.5)
     try:
         await spread(rows, depth, lambda: engine.generate(prompt, params, seed=1, deadline_s=60.0))
@@ -186,19 +191,17 @@ async def our_client(url: str, rows: int, depth: int) -> None:
 
 async def hub_client(url: str, rows: int, depth: int) -> None:
     """AsyncInferenceClient with details, as its documentation shows it."""
-    prompt = request_prompt()
-    async with AsyncInferenceClient(base_url=url, timeout=60.0) as client:
+    prompt, sampling = request_prompt(), {"max_new_tokens": 256, "temperature": 0.5, "seed": 1}
+    async with AsyncInferenceClient(f"{url}/generate", timeout=60.0) as client:
+        ask = partial(client.text_generation, prompt, details=True, **sampling)
+        await spread(rows, depth, ask)
 
-        async def ask() -> None:
-            await client.text_generation(
-                prompt,
-                details=True,
-                max_new_tokens=256,
-                temperature=0.5,
-                seed=1,
-                return_full_text=False,
-            )
 
+async def openai_client(url: str, rows: int, depth: int) -> None:
+    """AsyncOpenAI, as its documentation shows it."""
+    request = {"model": "double", "max_tokens": 256, "temperature": 0.5, "seed": 1}
+    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", timeout=60.0) as client:
+        ask = partial(client.completions.create, prompt=request_prompt(), **request)
         await spread(rows, depth, ask)
 
 

@@ -3,55 +3,46 @@
     python -m support.engine_double --port 0 --delay-ms 0 --answer "text"
 
 A fault is taken from `faults` (one for each completion request, until none is left), or named in
-the prompt as {{fault:NAME}}. Names: FAULTS below; `slow:SECONDS` delays an answer.
+the prompt as {{fault:NAME}}. Names: those of engine_faults.py; `slow:SECONDS` delays an answer.
 """
 
 import argparse
 import asyncio
 import json
-import re
 import signal
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-# name -> (status, body, content type)
-FAULTS: dict[str, tuple[int, str, str]] = {
-    "429": (429, '{"error":"Model is overloaded","error_type":"overloaded"}', "application/json"),
-    "424": (
-        424,
-        '{"error":"Request failed during generation: Server error: transport error",'
-        '"error_type":"generation"}',
-        "application/json",
-    ),
-    "422": (
-        422,
-        '{"error":"Input validation error: `inputs` must have less than 512 tokens. Given: 600",'
-        '"error_type":"validation"}',
-        "application/json",
-    ),
-    "422-text": (422, "Failed to deserialize the JSON body: missing field `inputs`", "text/plain"),
-    "400-text": (400, "Failed to parse the request body as JSON", "text/plain"),
-    "413": (413, "Failed to buffer the request body: length limit exceeded", "text/plain"),
-    "401": (401, "", ""),
-    "404": (404, "", ""),
-    "500": (500, '{"error":"incomplete","error_type":"incomplete_generation"}', "application/json"),
-    "503": (503, "upstream connect error", "text/plain"),
-    "error-200": (200, '{"error":"broke","error_type":"generation"}', "application/json"),
-    "bad-json": (200, '{"generated_text": "cut of', "application/json"),
-    "empty": (200, "", "application/json"),
-    "html": (200, "<html>a proxy's page</html>", "text/html"),
-    "list": (200, "[1]", "application/json"),
-}
-HANG, CUT, SPLIT, NULL = "hang", "cut", "split-utf8", "null-fields"
-MARK = re.compile(r"\{\{fault:([^}]+)\}\}")
-TOKEN = re.compile(r"\s*\S+|\s+")
-EOS = {"id": 2, "text": "</s>", "logprob": -0.1, "special": True}
+from support.engine_answers import (
+    INFO,
+    TOKEN,
+    Written,
+    count_prompt,
+    most_likely,
+    openai_body,
+    openai_events,
+    tgi_body,
+    tgi_events,
+)
+from support.engine_faults import (
+    CUT,
+    FAULTS,
+    MARK,
+    NULL,
+    SPLIT,
+    begin,
+    broken,
+    fault_response,
+    seconds_of,
+    stream_response,
+    with_nulls,
+)
 
 Answer = str | Callable[[str, dict[str, Any]], str]
 
@@ -69,19 +60,7 @@ class EngineDouble:
     logprobs: dict[str, float] = field(default_factory=lambda: {" A": -0.5, " B": -1.5})
     instant: bool = False
     """Answer with prepared bytes, whatever is asked: no faults, no parameters."""
-    info: dict[str, Any] = field(
-        default_factory=lambda: {
-            "model_id": "double",
-            "model_sha": None,
-            "max_concurrent_requests": 128,
-            "max_best_of": 2,
-            "max_stop_sequences": 4,
-            "max_input_tokens": 2047,
-            "max_total_tokens": 2048,
-            "max_client_batch_size": 4,
-            "version": "3.3.7",
-        }
-    )
+    info: dict[str, Any] = field(default_factory=INFO.copy)
     requests: list[dict[str, Any]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
@@ -90,17 +69,19 @@ class EngineDouble:
     dropped: int = 0
 
     def __post_init__(self) -> None:
-        self._prepared = json.dumps(self._tgi(Written.of(str(self.answer), {}))).encode()
+        written = Written.of(str(self.answer), {})
+        self._prepared = {
+            "/generate": json.dumps(tgi_body(written, {})).encode(),
+            "/v1/completions": json.dumps(openai_body(written, 1500, [], {})).encode(),
+        }
 
     def app(self) -> web.Application:
         """The routes of both APIs."""
         app = web.Application(client_max_size=2_000_000)
-        if self.instant:
-            app.router.add_post("/generate", self._instant)
-        else:
-            app.router.add_post("/generate", self._generate)
+        completions = {"/generate": self._generate, "/v1/completions": self._completions}
+        for path, handler in completions.items():
+            app.router.add_post(path, self._instant if self.instant else handler)
         app.router.add_post("/", self._generate)
-        app.router.add_post("/v1/completions", self._completions)
         app.router.add_post("/tokenize", self._tokenize)
         app.router.add_get("/info", self._info)
         app.router.add_get("/health", self._health)
@@ -112,7 +93,9 @@ class EngineDouble:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         headers = {"x-prompt-tokens": "1500", "x-generated-tokens": "300"}
-        return web.Response(body=self._prepared, content_type="application/json", headers=headers)
+        return web.Response(
+            body=self._prepared[request.path], content_type="application/json", headers=headers
+        )
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -134,7 +117,7 @@ class EngineDouble:
         body: dict[str, Any],
         prompt: str,
         parameters: dict[str, Any],
-        render: Callable[["Written", str, dict[str, Any]], web.Response],
+        render: Callable[[Written, str, dict[str, Any]], web.Response],
     ) -> web.StreamResponse:
         self.requests.append(body)
         self.times.append(time.monotonic())
@@ -142,21 +125,25 @@ class EngineDouble:
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
             return web.Response(status=401)
         if self.running >= self.max_concurrent:
-            return _fault_response("429")
+            return fault_response("429")
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
             fault = self._fault(prompt)
             if fault in FAULTS:
-                return _fault_response(fault)
+                return fault_response(fault)
             if fault == CUT:
-                return await _cut(request)
-            await asyncio.sleep(_seconds(fault, self.delay_s))
+                begun = await begin(request, b'{"generated_text": "half', "application/json")
+                return broken(request, begun)
+            await asyncio.sleep(seconds_of(fault, self.delay_s))
             written = Written.of(self._text(prompt, parameters), parameters)
+            if body.get("stream"):
+                events = openai_events if request.path.startswith("/v1") else tgi_events
+                return await stream_response(request, events(written), fault)
             if fault == SPLIT:
                 written = written.ending_in_half_a_character()
             response = render(written, prompt, parameters)
-            return _with_nulls(response) if fault == NULL else response
+            return with_nulls(response) if fault == NULL else response
         except asyncio.CancelledError:
             self.dropped += 1
             raise
@@ -175,66 +162,21 @@ class EngineDouble:
         return answer if isinstance(answer, str) else answer(prompt, parameters)
 
     def _tgi_response(
-        self, written: "Written", prompt: str, parameters: dict[str, Any]
+        self, written: Written, prompt: str, parameters: dict[str, Any]
     ) -> web.Response:
         headers = {
-            "x-prompt-tokens": str(len(TOKEN.findall(prompt)) + 1),
+            "x-prompt-tokens": str(count_prompt(prompt)),
             "x-generated-tokens": str(len(written.tokens)),
         }
-        return web.json_response(self._tgi(written, parameters), headers=headers)
-
-    def _tgi(self, written: "Written", parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-        details: dict[str, Any] = {
-            "finish_reason": written.finish_reason,
-            "generated_tokens": len(written.tokens),
-            "seed": None,
-            "prefill": [],
-            "tokens": written.tokens,
-        }
-        if parameters and parameters.get("top_n_tokens"):
-            ranked = self._ranked(parameters["top_n_tokens"])
-            details["top_tokens"] = [
-                [{"id": n, "text": t, "logprob": p, "special": False} for n, (t, p) in ranked]
-            ]
-        return {"generated_text": written.text, "details": details}
+        top = most_likely(self.logprobs, parameters.get("top_n_tokens") or 0)
+        return web.json_response(tgi_body(written, top), headers=headers)
 
     def _openai_response(
-        self, written: "Written", prompt: str, parameters: dict[str, Any]
+        self, written: Written, prompt: str, parameters: dict[str, Any]
     ) -> web.Response:
-        text = written.text
-        for stop in parameters["stop"]:
-            text = text.split(stop)[0]
-        logprobs = None
-        if parameters["logprobs"]:
-            top = {token: logprob for _, (token, logprob) in self._ranked(parameters["logprobs"])}
-            logprobs = {
-                "tokens": [text],
-                "token_logprobs": [-0.5],
-                "top_logprobs": [top],
-                "text_offset": [0],
-            }
-        reason = "length" if written.finish_reason == "length" else "stop"
-        choice = {"index": 0, "text": text, "finish_reason": reason, "logprobs": logprobs}
-        prompt_tokens = len(TOKEN.findall(prompt)) + 1
-        usage = {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": len(written.tokens),
-            "total_tokens": prompt_tokens + len(written.tokens),
-        }
-        return web.json_response(
-            {
-                "id": "",
-                "object": "text_completion",
-                "created": 1,
-                "model": "double",
-                "choices": [choice],
-                "usage": usage,
-            }
-        )
-
-    def _ranked(self, count: int) -> Iterable[tuple[int, tuple[str, float]]]:
-        ranked = sorted(self.logprobs.items(), key=lambda item: -item[1])[:count]
-        return enumerate(ranked)
+        top = most_likely(self.logprobs, parameters["logprobs"] or 0)
+        body = openai_body(written, count_prompt(prompt), parameters["stop"], top)
+        return web.json_response(body)
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         text = (await request.json())["inputs"]
@@ -251,74 +193,6 @@ class EngineDouble:
     async def _models(self, request: web.Request) -> web.Response:
         model = {"id": "double", "object": "model", "max_model_len": 2048, "owned_by": "tests"}
         return web.json_response({"object": "list", "data": [model]})
-
-
-@dataclass
-class Written:
-    """A text as its tokens, ended as TGI ends it."""
-
-    text: str
-    tokens: list[dict[str, Any]]
-    finish_reason: str
-
-    @classmethod
-    def of(cls, text: str, parameters: dict[str, Any]) -> "Written":
-        """Stops only where the text so far ends with a stop sequence right after a token."""
-        stops = parameters.get("stop") or []
-        limit = parameters.get("max_new_tokens") or 100_000
-        written, tokens = "", list[dict[str, Any]]()
-        for number, token in enumerate(TOKEN.findall(text)):
-            if number == limit:
-                return cls(written, tokens, "length")
-            written += token
-            tokens.append({"id": 10 + number, "text": token, "logprob": -0.5, "special": False})
-            if any(written.endswith(stop) for stop in stops):
-                return cls(written, tokens, "stop_sequence")
-        if len(tokens) == limit:
-            return cls(written, tokens, "length")
-        return cls(written, [*tokens, EOS], "eos_token")
-
-    def ending_in_half_a_character(self) -> "Written":
-        """The text is lost, its tokens are not; the last token is a part of a character."""
-        half = {"id": 178, "text": "", "logprob": -1.0, "special": False}
-        tokens = [token for token in self.tokens if not token["special"]]
-        return Written("", [*tokens, half], "length")
-
-
-def _fault_response(name: str) -> web.Response:
-    status, body, content_type = FAULTS[name]
-    if not content_type:
-        return web.Response(status=status)
-    return web.Response(status=status, text=body, content_type=content_type)
-
-
-async def _cut(request: web.Request) -> web.StreamResponse:
-    """A connection that ends in the middle of the body."""
-    response = web.StreamResponse(headers={"content-type": "application/json"})
-    response.content_length = 1000
-    await response.prepare(request)
-    await response.write(b'{"generated_text": "half')
-    assert request.transport is not None
-    request.transport.abort()
-    return response
-
-
-def _seconds(fault: str, delay_s: float) -> float:
-    if fault == HANG:
-        return 3600.0
-    if fault.startswith("slow:"):
-        return float(fault.removeprefix("slow:"))
-    return delay_s
-
-
-def _with_nulls(response: web.Response) -> web.Response:
-    """The same answer with null for every optional field."""
-    body = json.loads(response.text or "")
-    if "details" in body:
-        body["details"].update(prefill=None, tokens=None, seed=None)
-    else:
-        body["usage"] = None
-    return web.json_response(body)
 
 
 @asynccontextmanager

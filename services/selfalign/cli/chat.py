@@ -2,19 +2,20 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
 
 from selfalign.cli.inspect import RunOption, StoreOption
 from selfalign.constitution.load import load_constitution
-from selfalign.constitution.model import Constitution
 from selfalign.constitution.render import render_student_prompt, student_stops
 from selfalign.errors import ConfigError
 from selfalign.events import Event
 from selfalign.inference.build import build_engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.streams.text import stream_text
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.executors.register import EXECUTORS, make_executor
 from selfalign.pipeline.run.config import ExecutorKind
@@ -109,47 +110,58 @@ class Chat:
         for text in prompts:
             print(f"\n> {text}")
             for role, settings in engines.items():
-                self._say(role, self._ask(settings, [text])[0])
+                print(f"\n[{role}] ", end="", flush=True)
+                self._ask(settings, text, lambda piece: print(piece, end="", flush=True))
+                print()
 
     def in_turns(self, roles: Sequence[ModelRole], prompts: Sequence[str]) -> None:
         """Serves one model after another; shows the answers when all are there."""
         answers: dict[ModelRole, list[str]] = {}
         for role in roles:
-            answers[role] = self._ask(self._serve(role), prompts)
+            settings = self._serve(role)
+            answers[role] = [self._ask(settings, text, lambda piece: None) for text in prompts]
             self._executor.release(role)
         self._executor.finish()
         for number, text in enumerate(prompts):
             print(f"\n> {text}")
             for role in roles:
-                self._say(role, answers[role][number])
+                print(f"\n[{role}] {answers[role][number]}")
 
     def _serve(self, role: ModelRole) -> EngineSettings:
         return self._executor.serve(role, model_weights(STAGES, self._run, role))
 
-    def _ask(self, settings: EngineSettings, prompts: Sequence[str]) -> list[str]:
-        return asyncio.run(ask(settings, self._constitution, self._params, prompts))
+    def _ask(self, settings: EngineSettings, text: str, show: Callable[[str], None]) -> str:
+        """The answer in the student's layout, shown as it is written."""
+        prompt = render_student_prompt(self._constitution, text, "")
+        return asyncio.run(_ask(settings, prompt, self._params, show))
 
-    def _say(self, role: ModelRole, answer: str) -> None:
-        print(f"\n[{role}] {answer}", flush=True)
 
-
-async def ask(
-    settings: EngineSettings,
-    constitution: Constitution,
-    params: SamplingParams,
-    prompts: Sequence[str],
-) -> list[str]:
-    """An engine's answers in the student's layout."""
-    client = build_engine(settings, Metrics())
+async def _ask(
+    settings: EngineSettings, prompt: str, params: SamplingParams, show: Callable[[str], None]
+) -> str:
+    engine = build_engine(settings, Metrics())
+    shown = []
     try:
-        answers = []
-        for text in prompts:
-            rendered = render_student_prompt(constitution, text, "")
-            completion = await client.generate(rendered, params, seed=1, deadline_s=DEADLINE_S)
-            answers.append(completion.text.strip())
-        return answers
+        stream = stream_text(settings, engine, prompt, params, seed=1, deadline_s=DEADLINE_S)
+        async with aclosing(stream) as pieces, aclosing(trimmed(pieces)) as trimmed_pieces:
+            async for piece in trimmed_pieces:
+                shown.append(piece)
+                show(piece)
     finally:
-        await client.close()
+        await engine.close()
+    return "".join(shown)
+
+
+async def trimmed(pieces: AsyncIterable[str]) -> AsyncGenerator[str, None]:
+    """The pieces of a text without the white space around the whole."""
+    started, held = False, ""
+    async for piece in pieces:
+        text = held + piece if started else piece.lstrip()
+        kept = text.rstrip()
+        held = text[len(kept) :]
+        if kept:
+            started = True
+            yield kept
 
 
 def _typed() -> Iterator[str]:

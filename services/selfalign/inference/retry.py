@@ -49,8 +49,8 @@ class RetryPolicy:
         return random.uniform(0.0, bound)
 
 
-class Calls:
-    """The way of every request to one engine."""
+class RetryingCaller:
+    """Makes the calls to one engine: admitted, timed, retried and counted."""
 
     def __init__(self, admission: Admission, policy: RetryPolicy, metrics: Metrics) -> None:
         self.admission = admission
@@ -89,7 +89,9 @@ class Calls:
                     raise _final(last, tries, deadline_s) from error
             await asyncio.sleep(pause)
 
-    async def aside(self, attempt: Callable[[], Awaitable[Result]], limit_s: float) -> Result:
+    async def run_unqueued(
+        self, attempt: Callable[[], Awaitable[Result]], limit_s: float
+    ) -> Result:
         """One attempt past the queue, for questions that cost the engine nothing.
 
         A health check must not wait behind a thousand rows.

@@ -11,7 +11,7 @@ from selfalign.evaluation.report import render_report
 from selfalign.evaluation.results import ArmResults
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 from support import made_up_run

@@ -17,7 +17,7 @@ from selfalign.errors import (
 )
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 from support.engine_clients import FAST, client

@@ -9,8 +9,8 @@ import pytest_asyncio
 from selfalign.errors import EngineRejected, PromptTooLong
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.inference.lengths import check_lengths
-from selfalign.inference.settings import EngineSettings
 from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 

@@ -1,14 +1,14 @@
 """`selfalign chat` with real engines: all models at once, or one after another."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
 
 from selfalign.cli import chat as module
-from selfalign.cli.chat import Chat
+from selfalign.cli.chat import Chat, trimmed
 from selfalign.errors import ConfigError
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.pipeline.executors.local.executor import LocalExecutor
 from selfalign.pipeline.run.run import Run, create_or_resume
 from selfalign.pipeline.run.run_file import parse_run_config
@@ -60,6 +60,23 @@ class OneAtATime(LocalExecutor):
 
     def finish(self) -> None:
         self.finished = True
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([" ", " a", " ", "b", " \n"], ["a", " b"]),
+        ([], []),
+        (["  "], []),
+        (["a\n", "\n", "b"], ["a", "\n\nb"]),
+    ],
+)
+async def test_white_space_around_a_streamed_answer(pieces: list[str], expected: list[str]) -> None:
+    async def stream() -> AsyncGenerator[str, None]:
+        for piece in pieces:
+            yield piece
+
+    assert [piece async for piece in trimmed(stream())] == expected
 
 
 @pytest.mark.slow

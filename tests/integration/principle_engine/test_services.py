@@ -14,7 +14,7 @@ from selfalign.constitution.render import render_prefix
 from selfalign.errors import EngineError, PromptTooLong, SelfAlignError
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.principle_engine import service as principle_engine
 from selfalign.principle_engine.settings import PrincipleEngineSettings
 from selfalign.refiner import service as refiner

@@ -16,15 +16,15 @@ from selfalign.errors import (
     EngineUnavailable,
 )
 from selfalign.inference.admission import Admission
-from selfalign.inference.retry import Calls, RetryPolicy
+from selfalign.inference.retry import RetryingCaller, RetryPolicy
 from selfalign.telemetry.metrics import Metrics
 
 POLICY = RetryPolicy(attempts=3, base_s=0.001, max_s=0.002, attempt_timeout_s=10.0)
 
 
-def calls(policy: RetryPolicy = POLICY, cap: int = 8) -> Calls:
+def caller(policy: RetryPolicy = POLICY, cap: int = 8) -> RetryingCaller:
     metrics = Metrics()
-    return Calls(Admission(cap, metrics), policy, metrics)
+    return RetryingCaller(Admission(cap, metrics), policy, metrics)
 
 
 def failing(*errors: Exception) -> tuple[Callable[[], Awaitable[str]], list[float]]:
@@ -54,7 +54,7 @@ def failing(*errors: Exception) -> tuple[Callable[[], Awaitable[str]], list[floa
     ],
 )
 async def test_what_is_retried(errors: list[Exception], result: str | type[Exception]) -> None:
-    engine = calls()
+    engine = caller()
     attempt, _ = failing(*errors)
     if isinstance(result, str):
         assert await engine.run(attempt, 10.0) == result
@@ -66,7 +66,7 @@ async def test_what_is_retried(errors: list[Exception], result: str | type[Excep
 
 
 async def test_the_deadline_ends_retries_and_hangs() -> None:
-    engine = calls(RetryPolicy(attempts=50, base_s=0.05, max_s=0.1, attempt_timeout_s=10.0))
+    engine = caller(RetryPolicy(attempts=50, base_s=0.05, max_s=0.1, attempt_timeout_s=10.0))
     attempt, made = failing(*[EngineUnavailable("down")] * 100)
     started = time.monotonic()
     with pytest.raises(EngineUnavailable, match=r"down \(after \d+ tries within 0\.3 s\)"):
@@ -84,7 +84,7 @@ async def test_the_deadline_ends_retries_and_hangs() -> None:
 
 
 async def test_waiting_for_a_slot_is_not_on_the_clock() -> None:
-    engine = calls(cap=1)
+    engine = caller(cap=1)
 
     async def slow() -> str:
         await asyncio.sleep(0.06)
@@ -95,7 +95,7 @@ async def test_waiting_for_a_slot_is_not_on_the_clock() -> None:
 
 
 async def test_a_pause_holds_no_slot() -> None:
-    engine = calls(RetryPolicy(attempts=3, base_s=30.0, max_s=30.0, attempt_timeout_s=10.0), cap=1)
+    engine = caller(RetryPolicy(attempts=3, base_s=30.0, max_s=30.0, attempt_timeout_s=10.0), cap=1)
     attempt, _ = failing(EngineUnavailable("x"))
     stuck = asyncio.create_task(engine.run(attempt, 600.0))
     await asyncio.sleep(0.01)
@@ -107,7 +107,7 @@ async def test_a_pause_holds_no_slot() -> None:
 
 
 async def test_slow_answers_lower_the_limit() -> None:
-    engine = calls(cap=10)
+    engine = caller(cap=10)
 
     async def slow() -> str:
         await asyncio.sleep(0.08)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from selfalign.evaluation.settings import EvaluationSettings
-from selfalign.inference.settings import EngineSettings
+from selfalign.inference.engine_settings import EngineSettings
 from selfalign.principle_engine.settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
 from selfalign.refiner.settings import RefinerSettings

@@ -1,7 +1,8 @@
-"""What went wrong with an engine, as our own errors."""
+"""HTTP answers that are no success, as our own errors."""
 
 import json
-from typing import Any
+
+from pydantic import JsonValue
 
 from selfalign.errors import (
     EngineError,
@@ -10,15 +11,17 @@ from selfalign.errors import (
     EngineUnauthorized,
     EngineUnavailable,
 )
+from selfalign.inference.http_messages import HttpResponse
 
 MAX_BODY = 500
 # TGI's 424 when its shard is gone, as opposed to a generation that failed.
 _SHARD_GONE = ("transport error", "trying to connect", "Connection refused")
 
 
-def status_error(url: str, status: int, body: str) -> EngineError:
-    """The error of an HTTP answer. Bodies may be JSON, plain text or empty."""
-    text = f"{url} answered {status}: {error_text(body) or 'no further word'}"
+def status_error(response: HttpResponse) -> EngineError:
+    """The error of a status other than 200. Bodies may be JSON, plain text or empty."""
+    status, body = response.status, response.text
+    text = f"{response.url} answered {status}: {error_text(body) or 'no further word'}"
     if status in (401, 403):
         return EngineUnauthorized(
             f"{text}; expected a token that the engine accepts, in the environment variable that "
@@ -42,8 +45,9 @@ def status_error(url: str, status: int, body: str) -> EngineError:
 
 def error_text(body: str) -> str:
     """The message of an error body in TGI's or OpenAI's shape, or its text, shortened."""
+    message: JsonValue
     try:
-        message: Any = json.loads(body)
+        message = json.loads(body)
     except ValueError:
         message = body
     if isinstance(message, dict):
@@ -54,6 +58,7 @@ def error_text(body: str) -> str:
     return text if len(text) <= MAX_BODY else f"{text[:MAX_BODY]} ..."
 
 
-def not_an_answer(url: str, body: str) -> EngineError:
-    """The error of a 200 that carries something else than a completion."""
-    return EngineError(f"{url} answered 200 without a completion: {error_text(body) or 'empty'}")
+def not_an_answer(response: HttpResponse) -> EngineError:
+    """The error of a 200 that carries something else than what was asked for."""
+    said = error_text(response.text) or "empty"
+    return EngineError(f"{response.url} answered 200 without a completion: {said}")

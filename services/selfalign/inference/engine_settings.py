@@ -1,13 +1,21 @@
 """Settings of an engine client."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from selfalign.errors import ConfigError
+from selfalign.inference.dialects.dialect import Target
+from selfalign.inference.dialects.register import DIALECTS
 from selfalign.settings.section import HttpUrl, Section
 
-EngineKind = Literal["tgi", "openai"]
+if TYPE_CHECKING:
+    EngineKind = str
+else:
+    # The register is the one list of kinds; a Literal of it names them in errors and schemas.
+    EngineKind = Literal[tuple(DIALECTS)]
 
 
 class EngineSettings(Section):
@@ -46,8 +54,42 @@ class EngineSettings(Section):
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
-        if self.kind == "openai" and self.url is not None and not self.model:
-            raise ValueError("model is not set; kind openai needs the name that the server lists")
-        if self.kind == "openai" and self.adapter_id is not None:
-            raise ValueError("adapter_id is of kind tgi; with kind openai name it as model")
+        dialect = DIALECTS[self.kind]
+        if dialect.needs_model and self.url is not None and not self.model:
+            raise ValueError(
+                f"model is not set; kind {self.kind} needs the name that the server lists"
+            )
+        if self.adapter_id is not None and not dialect.takes_adapter:
+            kinds = " or ".join(kind for kind, other in DIALECTS.items() if other.takes_adapter)
+            raise ValueError(
+                f"adapter_id is of kind {kinds}; with kind {self.kind} name it as model"
+            )
         return self
+
+    def target(self) -> Target:
+        """Whom requests go to.
+
+        Raises:
+            ConfigError: no url.
+        """
+        if self.url is None:
+            raise ConfigError(
+                "engine.url is not set; expected the engine's address, http://host:port"
+            )
+        return Target(self.url.rstrip("/"), self.model, self.adapter_id, self.max_stop_sequences)
+
+    def token(self) -> str | None:
+        """The engine's bearer token, out of the environment.
+
+        Raises:
+            ConfigError: the variable of `token_env` is not set.
+        """
+        if self.token_env is None:
+            return None
+        token = os.environ.get(self.token_env)
+        if not token:
+            raise ConfigError(
+                f"engine.token_env: the environment variable {self.token_env} is not set; "
+                "set it to the engine's token, or leave token_env out"
+            )
+        return token

@@ -1,63 +1,47 @@
 """One engine's HTTP connections, over aiohttp.
 
-httpx2's own pool, which both client libraries use, caps connections silently and costs more CPU
-the more there are. This one has no cap, since admission has, and costs the same at any number.
+The pool has no cap, since admission has one, and costs the same at any number of connections.
 """
 
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from selfalign.errors import ConfigError, EngineUnavailable
+from selfalign.inference.http_messages import HttpRequest, HttpResponse
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """A whole answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode(errors="replace")
-
-
-class Http:
-    """Sends requests and reads answers whole. Connects lazily, on the running event loop.
-
-    Requests carry our own headers only: client libraries would add the user's tokens for other
-    services.
-    """
+class HttpTransport:
+    """Sends requests and reads responses whole. Connects lazily, on the running event loop."""
 
     def __init__(self, token: str | None, connect_timeout_s: float, tls_ca: Path | None) -> None:
         self._headers = {"accept": "application/json"}
         if token:
             self._headers["authorization"] = f"Bearer {token}"
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
-        self._tls = _tls_context(tls_ca)
+        self._tls = True if tls_ca is None else tls_context(tls_ca)
         self._session: aiohttp.ClientSession | None = None
 
-    async def request(self, method: str, url: str, body: bytes | None = None) -> HttpAnswer:
-        """The answer, whatever its status; `body` is JSON.
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """The response, whatever its status. Redirects are not followed.
 
         Raises:
+            EngineRejected: the body cannot be sent as UTF-8.
             EngineUnavailable: no connection, or it broke.
         """
         session = self._session or self._open()
-        headers = {"content-type": "application/json"} if body else None
+        content = request.content()
+        headers = {"content-type": "application/json"} if content else None
         try:
             async with session.request(
-                method, url, data=body, headers=headers, allow_redirects=False
+                request.method, request.url, data=content, headers=headers, allow_redirects=False
             ) as answer:
-                return HttpAnswer(answer.status, answer.headers, await answer.read())
+                body = await answer.read()
+                return HttpResponse(request.url, answer.status, answer.headers, body)
         except (aiohttp.ClientError, OSError) as error:
             what = str(error) or type(error).__name__
-            raise EngineUnavailable(f"{url}: {what}") from error
+            raise EngineUnavailable(f"{request.url}: {what}") from error
 
     async def close(self) -> None:
         if self._session is not None:
@@ -73,9 +57,12 @@ class Http:
         return self._session
 
 
-def _tls_context(tls_ca: Path | None) -> ssl.SSLContext | bool:
-    if tls_ca is None:
-        return True
+def tls_context(tls_ca: Path) -> ssl.SSLContext:
+    """Trust in the certificates of a file, and in no others.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     try:
         return ssl.create_default_context(cafile=str(tls_ca))
     except (OSError, ssl.SSLError) as error:

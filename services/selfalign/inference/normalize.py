@@ -1,4 +1,4 @@
-"""Stop sequences and finish reasons, the same for every engine."""
+"""What every engine's answers are brought to, whatever its API left open."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,22 +19,14 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
 
 
 def finish_reason(
-    reported: str | None, *, cut: bool, tokens: int, max_new_tokens: int, stop_reported: bool
+    reported: FinishReason | None, *, cut: bool, tokens: int, max_new_tokens: int
 ) -> FinishReason:
-    """Our three reasons out of the dialects.
-
-    OpenAI's "stop" is either; `stop_reported` says whether a stop sequence may have ended it. No
-    reason at all is told by the number of tokens.
-    """
-    if cut or reported == "stop_sequence":
+    """Why the text ends; where the engine did not say, the number of tokens tells."""
+    if cut:
         return "stop_sequence"
-    if reported == "length":
-        return "length"
-    if reported == "stop":
-        return "stop_sequence" if stop_reported else "eos_token"
-    if reported in (None, "") and tokens >= max_new_tokens:
-        return "length"
-    return "eos_token"
+    if reported is not None:
+        return reported
+    return "length" if tokens >= max_new_tokens else "eos_token"
 
 
 def matching_logprob(candidate: str, likely: Mapping[str, float]) -> float | None:

@@ -1,0 +1,22 @@
+"""An answer's JSON as a model of the fields that matter; the parser skips all others unbuilt."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from selfalign.inference.http_errors import not_an_answer
+from selfalign.inference.http_messages import HttpResponse
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse(response: HttpResponse, model: type[Model]) -> Model:
+    """The body as `model`.
+
+    Raises:
+        EngineError: it is something else.
+    """
+    try:
+        return model.model_validate_json(response.body)
+    except ValidationError as error:
+        raise not_an_answer(response) from error
