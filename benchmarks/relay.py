@@ -23,8 +23,8 @@ import psutil
 import yaml
 from huggingface_hub import AsyncInferenceClient
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix, render_query
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.inference.build import build_engine
 from selfalign.inference.settings import EngineSettings
 from selfalign.pipeline.load import parse_run_config

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
+from selfalign.evaluation.arms import evaluate
 from selfalign.evaluation.benchmark_files import load_benchmarks
-from selfalign.evaluation.evaluate import evaluate
-from selfalign.evaluation.inputs import EvaluationInputs
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs
 from selfalign.evaluation.results import EvaluationResults
 from selfalign.evaluation.run_view import LossCurve, RunView, view_table
-from selfalign.evaluation.settings import EvaluationSettings
 from selfalign.inference.engine import Completion
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.manifest import Manifest

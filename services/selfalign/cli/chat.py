@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from selfalign.cli.inspect import RunOption, StoreOption
-from selfalign.constitution.load import load_constitution
-from selfalign.constitution.model import Constitution
 from selfalign.constitution.render import render_student_prompt, student_stops
+from selfalign.constitution.schema import Constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.evaluation.results import ROLES
 from selfalign.inference.build import build_engine

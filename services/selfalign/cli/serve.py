@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from selfalign.constitution.model import Constitution, MetaPrompt, Turn
 from selfalign.constitution.parse import parse_completion
 from selfalign.constitution.render import render_prefix, render_query, render_thoughts
+from selfalign.constitution.schema import Constitution, MetaPrompt, Turn
 
 Severity = Literal["error", "warning"]
 MAX_PRINCIPLE_CHARS = 400

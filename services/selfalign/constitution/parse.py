@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from selfalign.constitution.model import Constitution
+from selfalign.constitution.schema import Constitution
 
 # `3 (helpful)`; after the rules sentence's lead a bare number counts too.
 _NAMED = re.compile(r"(?<!\d)(\d{1,3}) ?\(([^()\n]*)\)", re.ASCII)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from selfalign.errors import DataError
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.evaluation.results import ItemSource
-from selfalign.evaluation.settings import EvaluationSettings
 from selfalign.storage.rows import content_hash
 
 HHH_KEYS = ("category", "instruction", "chosen", "rejected")

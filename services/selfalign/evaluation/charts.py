@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selfalign.evaluation.markup import Markup, element, join, line, rect, svg, text_at
-from selfalign.evaluation.results import Estimate
+from selfalign.evaluation.results import IntervalEstimate
 from selfalign.evaluation.scales import Scale, number, percent, ticks
 
 WIDTH = 920.0
@@ -192,7 +192,7 @@ def legend(names: Sequence[str], left: float) -> Markup:
 
 
 def intervals(
-    label: str, rows: Sequence[tuple[str, str, Estimate]], chance: float | None = None
+    label: str, rows: Sequence[tuple[str, str, IntervalEstimate]], chance: float | None = None
 ) -> Markup:
     """Points with their intervals on a 0..1 axis: rows of (name, class, estimate)."""
     if not rows:

@@ -19,7 +19,7 @@ def no_progress(phase: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ItemFailure:
     """What an item's request failed of."""
 
     reason: str
@@ -28,7 +28,7 @@ class Failure:
     """Its message."""
 
 
-async def guarded(call: Awaitable[R]) -> R | Failure:
+async def catch_item_failure(call: Awaitable[R]) -> R | ItemFailure:
     """The call's result, or its failure where that concerns this one request.
 
     Raises:
@@ -40,7 +40,7 @@ async def guarded(call: Awaitable[R]) -> R | Failure:
     except (EngineUnavailable, EngineUnauthorized):
         raise
     except (EngineError, PromptTooLong) as error:
-        return Failure(type(error).__name__, str(error))
+        return ItemFailure(type(error).__name__, str(error))
 
 
 async def map_bounded(

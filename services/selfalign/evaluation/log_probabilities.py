@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfalign.errors import EngineError
-from selfalign.evaluation.settings import EvaluationSettings
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.inference.engine import Engine
 
 

@@ -32,7 +32,7 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Estimate(Record):
+class IntervalEstimate(Record):
     """A mean over n items with its bootstrap interval."""
 
     value: float
@@ -143,14 +143,14 @@ class AnswerSummary(Record):
     arm: Arm
     answered: int
     failed: int
-    direct: Estimate | None
-    ended: Estimate | None
-    usable: Estimate | None
-    empty: Estimate | None
-    chars: Estimate | None
-    tokens: Estimate | None
-    repetition: Estimate | None
-    cites_rules: Estimate | None
+    direct: IntervalEstimate | None
+    ended: IntervalEstimate | None
+    usable: IntervalEstimate | None
+    empty: IntervalEstimate | None
+    chars: IntervalEstimate | None
+    tokens: IntervalEstimate | None
+    repetition: IntervalEstimate | None
+    cites_rules: IntervalEstimate | None
     """Only for the arm under the constitution."""
 
 
@@ -160,7 +160,7 @@ class Accuracy(Record):
     role: Role
     benchmark: Benchmark
     category: str
-    accuracy: Estimate | None
+    accuracy: IntervalEstimate | None
     chance: float
     failed: int
     missing: int
@@ -174,7 +174,7 @@ class PrincipleCitations(Record):
     rule: int
     name: str
     rows: int
-    share: Estimate | None
+    share: IntervalEstimate | None
     misnamed: int
     """Citations of this number under another principle's name."""
 
@@ -205,9 +205,9 @@ class Agreement(Record):
     rows: int
     failed: int
     missing: int
-    overlap: Estimate | None
+    overlap: IntervalEstimate | None
     chance_overlap: float
-    ranking: Estimate | None
+    ranking: IntervalEstimate | None
     """Chance is 0.5."""
     principles: tuple[PrincipleAgreement, ...]
 
@@ -233,7 +233,7 @@ class EvaluationResults(Record):
                 found[f"{score.role}.{score.benchmark}.failed"] = score.failed
         for summary in self.summaries:
             for name in ("direct", "ended", "usable", "chars"):
-                estimate: Estimate | None = getattr(summary, name)
+                estimate: IntervalEstimate | None = getattr(summary, name)
                 found[f"{summary.arm}.{name}"] = estimate.value if estimate else None
         if self.agreement and self.agreement.overlap:
             found["rules.overlap"] = self.agreement.overlap.value

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfalign.constitution.lint import digest
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch, ModelError
 from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.fetch import find_weights

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import FingerprintMismatch, StageError, TooManyFailures
 from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.pipeline.config import RunConfig

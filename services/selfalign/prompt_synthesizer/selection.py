@@ -1,19 +1,13 @@
 """Which candidates become prompts: one global de-duplication, then exactly as many as wanted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from selfalign.dedup.rouge_l import deduplicate
-from selfalign.prompt_synthesizer.filters import Reason, shorten
+from selfalign.filters.rejection import Rejection
+from selfalign.prompt_synthesizer.candidates import Reason, shorten
 from selfalign.storage.rows import Row, RowStatus, content_hash
 
 TOPIC_GUIDED = "topic_guided"
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    reason: Reason
-    evidence: str
 
 
 def select(
@@ -46,9 +40,9 @@ def select(
     evidence = f"{wanted} prompts wanted, {len(kept)} candidates left after de-duplication"
     for number in kept:
         if number not in accepted:
-            verdicts[number] = _Verdict(Reason.SURPLUS, evidence)
+            verdicts[number] = Rejection(Reason.SURPLUS, evidence)
     return [
-        row.rejected(verdicts[number].reason.value, verdicts[number].evidence)
+        row.rejected(str(verdicts[number].reason), verdicts[number].evidence)
         if number in verdicts
         else row
         for number, row in enumerate(candidates)
@@ -57,10 +51,10 @@ def select(
 
 def _near_duplicates(
     candidates: Sequence[Row], order: Sequence[int], seed_texts: Sequence[str], threshold: float
-) -> dict[int, _Verdict]:
+) -> dict[int, Rejection]:
     texts = [candidates[number].instruction for number in order]
     found = deduplicate(texts, seeds=seed_texts, threshold=threshold)
-    verdicts: dict[int, _Verdict] = {}
+    verdicts: dict[int, Rejection] = {}
     first_with: dict[str, int] = {}
     for place, number in enumerate(order):
         row = candidates[number]
@@ -76,7 +70,7 @@ def _near_duplicates(
         else:
             first_with[row.prompt_id] = number
             continue
-        verdicts[number] = _Verdict(Reason.NEAR_DUPLICATE, evidence)
+        verdicts[number] = Rejection(Reason.NEAR_DUPLICATE, evidence)
     return verdicts
 
 

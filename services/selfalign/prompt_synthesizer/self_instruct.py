@@ -4,10 +4,10 @@ import random
 import re
 from collections.abc import Sequence
 
-from selfalign.prompt_synthesizer.candidates import Candidate
-from selfalign.prompt_synthesizer.filters import Reason, Rejection, shorten
+from selfalign.filters.rejection import Rejection
+from selfalign.prompt_synthesizer.candidates import Candidate, Reason, shorten
+from selfalign.prompt_synthesizer.prompt_templates import PromptTemplates, fill
 from selfalign.prompt_synthesizer.seeds import TaskSeed
-from selfalign.prompt_synthesizer.wording import Wording, fill
 
 NO_INPUT = "<noinput>"
 HEADER = re.compile(r"^[ \t]*\d+\.[ \t]+Instruction:", re.MULTILINE)
@@ -22,7 +22,7 @@ def draw_seeds(pool: Sequence[TaskSeed], count: int, seed: int) -> list[TaskSeed
     return random.Random(seed).sample(list(pool), min(count, len(pool)))
 
 
-def render_self_instruct(wording: Wording, shown: Sequence[TaskSeed], listed: int) -> str:
+def render_self_instruct(wording: PromptTemplates, shown: Sequence[TaskSeed], listed: int) -> str:
     """The prompt: it ends with the open header of the next task."""
     tasks = [
         f"###\n{number}. Instruction: {_one_line(task.instruction)}\n"

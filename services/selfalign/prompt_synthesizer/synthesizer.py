@@ -10,22 +10,28 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from selfalign.inference.engine import Completion, Engine
-from selfalign.prompt_synthesizer.candidate_rows import (
+from selfalign.prompt_synthesizer.candidates import Candidate
+from selfalign.prompt_synthesizer.completion_requests import (
+    Answer,
+    BoundedEngine,
+    CompletionRequest,
+    in_order,
+)
+from selfalign.prompt_synthesizer.ledger_rows import (
     hint_rows,
     instruction_rows,
     judge_instruction,
     judge_topic,
     topic_rows,
 )
-from selfalign.prompt_synthesizer.candidates import Candidate
-from selfalign.prompt_synthesizer.requests import Answer, Asker, Request, in_order
+from selfalign.prompt_synthesizer.prompt_templates import load_prompt_templates
 from selfalign.prompt_synthesizer.seeds import TaskSeed, TopicSeed
 from selfalign.prompt_synthesizer.self_instruct import (
     draw_seeds,
     parse_self_instruct,
     render_self_instruct,
 )
-from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
+from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.prompt_synthesizer.topic_guided import (
     Hint,
     draw_topic_seeds,
@@ -34,7 +40,6 @@ from selfalign.prompt_synthesizer.topic_guided import (
     render_topic_guided,
 )
 from selfalign.prompt_synthesizer.topics import parse_topics, render_topics, shown_topics
-from selfalign.prompt_synthesizer.wording import load_wording
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import Row, RowStatus, derive_seed
 
@@ -54,8 +59,8 @@ class Synthesizer:
         self._settings = settings
         self._task_seeds = tuple(task_seeds)
         self._topic_seeds = tuple(topic_seeds)
-        self._wording = load_wording(settings.wording)
-        self._asker = Asker(engine, settings.max_in_flight, settings.deadline_s)
+        self._wording = load_prompt_templates(settings.wording)
+        self._asker = BoundedEngine(engine, settings.max_in_flight, settings.deadline_s)
         # Twice the room, so that one slow completion at the head does not idle the engine.
         self._window = 2 * settings.max_in_flight
         self.model_id = model_id
@@ -79,13 +84,13 @@ class Synthesizer:
         taken = {topic.casefold() for topic in known}
         wanted = quota
 
-        def make(number: int) -> Request | None:
+        def make(number: int) -> CompletionRequest | None:
             if number >= max_completions or wanted <= 0:
                 return None
             own = derive_seed(seed, "topics", question_type, number)
             shown = shown_topics(known, settings, own)
             prompt = render_topics(self._wording, question_type, shown, settings)
-            return Request(prompt, settings.sampling, own)
+            return CompletionRequest(prompt, settings.sampling, own)
 
         answers = in_order(make, self._asker.ask, settings.lookahead)
         async with aclosing(answers):
@@ -108,7 +113,7 @@ class Synthesizer:
         """Every candidate of `completions` completions, judged by the local filters."""
         settings = self._settings.self_instruct
 
-        def make(number: int) -> Request | None:
+        def make(number: int) -> CompletionRequest | None:
             return self.self_instruct_request(seed, number) if number < completions else None
 
         answers = in_order(make, self._asker.ask, self._window)
@@ -128,7 +133,7 @@ class Synthesizer:
         settings = self._settings.topic_guided
         size = 1 if settings.layout == "line" else settings.new_hints
 
-        def make(number: int) -> Request | None:
+        def make(number: int) -> CompletionRequest | None:
             chosen = tuple(hints[number * size : (number + 1) * size])
             return self.topic_guided_request(chosen, seed, number) if chosen else None
 
@@ -141,7 +146,7 @@ class Synthesizer:
                     judged = judge_instruction(row, settings.filters, asked.examples)
                     yield replace(judged, model_id=self.model_id)
 
-    def longest_requests(self) -> list[tuple[str, Request]]:
+    def longest_requests(self) -> list[tuple[str, CompletionRequest]]:
         """(settings section, its longest request, nearly): for the check of the engine's limits."""
         tasks = sorted(self._task_seeds, key=lambda task: -len(task.instruction + task.input))
         topics = sorted(self._topic_seeds, key=lambda seed: -len(seed.instruction))
@@ -151,7 +156,7 @@ class Synthesizer:
         return [
             (
                 "self_instruct",
-                Request(
+                CompletionRequest(
                     render_self_instruct(self._wording, tasks[: own.seeds_per_prompt], own.listed),
                     own.sampling,
                     0,
@@ -159,7 +164,7 @@ class Synthesizer:
             ),
             (
                 "topic_guided",
-                Request(
+                CompletionRequest(
                     render_topic_guided(
                         self._wording, topics[: guided.seed_hints], hints, lead=True
                     ),
@@ -169,15 +174,19 @@ class Synthesizer:
             ),
         ]
 
-    def self_instruct_request(self, seed: int, number: int) -> Request:
+    def self_instruct_request(self, seed: int, number: int) -> CompletionRequest:
         """What is asked for the self-instruct completion `number`."""
         settings = self._settings.self_instruct
         own = derive_seed(seed, "self_instruct", number)
         shown = draw_seeds(self._task_seeds, settings.seeds_per_prompt, own)
         prompt = render_self_instruct(self._wording, shown, settings.listed)
-        return Request(prompt, settings.sampling, own, tuple(task.instruction for task in shown))
+        return CompletionRequest(
+            prompt, settings.sampling, own, tuple(task.instruction for task in shown)
+        )
 
-    def topic_guided_request(self, hints: Sequence[Hint], seed: int, number: int) -> Request:
+    def topic_guided_request(
+        self, hints: Sequence[Hint], seed: int, number: int
+    ) -> CompletionRequest:
         """What is asked for the topic-guided completion `number`, about `hints`."""
         settings = self._settings.topic_guided
         line = settings.layout == "line"
@@ -186,9 +195,9 @@ class Synthesizer:
         prompt = render_topic_guided(self._wording, shown, hints, lead=line)
         sampling = _stopping_at_newline(settings.sampling) if line else settings.sampling
         examples = tuple(topic.instruction for topic in shown)
-        return Request(prompt, sampling, own, examples, tuple(hints))
+        return CompletionRequest(prompt, sampling, own, examples, tuple(hints))
 
-    def _parse_guided(self, asked: Request, answer: Answer) -> list[Candidate]:
+    def _parse_guided(self, asked: CompletionRequest, answer: Answer) -> list[Candidate]:
         if not isinstance(answer, Completion):
             return []
         if self._settings.topic_guided.layout == "line":

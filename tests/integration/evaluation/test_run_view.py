@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from selfalign.errors import DataError
-from selfalign.evaluation.card import render_card
-from selfalign.evaluation.inputs import aligned_rows
-from selfalign.evaluation.report import render_report
+from selfalign.evaluation.evaluation_inputs import aligned_rows
+from selfalign.evaluation.run_card import render_card
+from selfalign.evaluation.run_report import render_report
 from selfalign.evaluation.run_view import MAX_EVIDENCE, VIEW_SCHEMA, load_run_view
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.open import open_store

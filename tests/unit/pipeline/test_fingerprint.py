@@ -32,7 +32,7 @@ def changed(run: Run, name: str, values: dict[str, object]) -> Run:
         ({"topics": {"count": 60}}, True),
         ({"synthesizer": {"topics": {"listed": 11}}}, True),
         ({"model": {"base": "other"}}, True),
-        ({"align": {"temperature": 0.1}}, False),
+        ({"align": {"sampling": {"temperature": 0.1}}}, False),
         ({"executor": {"workers": 7}}, False),
         ({"engine": {"url": "http://elsewhere:80"}}, False),
     ],
@@ -85,7 +85,7 @@ def test_a_new_run_takes_over_what_is_unchanged_and_no_more(make_run: MakeRun) -
     run = make_run(prompts=4)
     close_table(run, "topics", stage_fingerprint(run, "topics"), expected=None)
     close_table(run, "prompts", stage_fingerprint(run, "prompts"), expected=None)
-    same = changed(run, "two", {"align": {"temperature": 0.9}})
+    same = changed(run, "two", {"align": {"sampling": {"temperature": 0.9}}})
     assert list(reuse_stages(same, "one")) == ["topics", "prompts"]
     assert same.manifest("prompts") == run.manifest("prompts")
     assert list(reuse_stages(same, "one")) == []

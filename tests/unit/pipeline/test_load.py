@@ -17,8 +17,8 @@ def test_profile_fills_what_the_file_leaves_out_and_the_file_wins() -> None:
     assert paper.profile == "paper"
     assert paper.prompts.count == 360_000
     assert small.prompts.count == 9
-    assert small.align.mode == "two_call"
-    assert paper.align.mode == "one_call"
+    assert small.align.calls == small.evaluate.calls == "two"
+    assert paper.align.calls == paper.evaluate.calls == "one"
 
 
 def test_overrides_win_over_the_file_and_environment_is_expanded(

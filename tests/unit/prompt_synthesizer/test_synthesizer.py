@@ -16,14 +16,14 @@ from selfalign.errors import (
     SelfAlignError,
 )
 from selfalign.inference.engine import Completion
-from selfalign.prompt_synthesizer.requests import Request, in_order
+from selfalign.prompt_synthesizer.completion_requests import CompletionRequest, in_order
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
-from selfalign.prompt_synthesizer.settings import (
+from selfalign.prompt_synthesizer.synthesizer import Synthesizer
+from selfalign.prompt_synthesizer.synthesizer_settings import (
     PromptSynthesizerSettings,
     TopicGuidedSettings,
     TopicSettings,
 )
-from selfalign.prompt_synthesizer.synthesizer import Synthesizer
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import Row, RowStatus, prompt_id
@@ -239,11 +239,11 @@ async def test_closing_a_stream_cancels_its_completions() -> None:
 async def test_in_order_makes_a_request_only_after_its_predecessors_were_handled() -> None:
     handled: list[int] = []
 
-    def make(number: int) -> Request | None:
+    def make(number: int) -> CompletionRequest | None:
         assert len(handled) >= number - 2, (number, handled)
-        return Request(str(number), SamplingParams(), number) if number < 9 else None
+        return CompletionRequest(str(number), SamplingParams(), number) if number < 9 else None
 
-    async def ask(request: Request) -> EngineError:
+    async def ask(request: CompletionRequest) -> EngineError:
         await asyncio.sleep((9 - request.seed) / 2000)
         return EngineError(request.prompt)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from selfalign.evaluation.markup import Markup, element, join
-from selfalign.evaluation.results import Estimate
+from selfalign.evaluation.results import IntervalEstimate
 from selfalign.evaluation.scales import number, percent
 
 MISSING = "–"
@@ -33,7 +33,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int 
     return element("div", element("table", content), class_="scroll")
 
 
-def share_cell(estimate: Estimate | None) -> Markup:
+def share_cell(estimate: IntervalEstimate | None) -> Markup:
     """A share with its interval."""
     if estimate is None:
         return Markup(MISSING)
@@ -41,7 +41,7 @@ def share_cell(estimate: Estimate | None) -> Markup:
     return join(percent(estimate.value), element("small", interval))
 
 
-def mean_cell(estimate: Estimate | None) -> Markup:
+def mean_cell(estimate: IntervalEstimate | None) -> Markup:
     """A mean with its interval."""
     if estimate is None:
         return Markup(MISSING)

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from selfalign.evaluation.charts import bars, heat_map
 from selfalign.evaluation.markup import Markup, element, join
-from selfalign.evaluation.results import Agreement, Citations, Estimate
+from selfalign.evaluation.results import Agreement, Citations, IntervalEstimate
 from selfalign.evaluation.run_view import RunView
 from selfalign.evaluation.scales import number, percent
 from selfalign.evaluation.sections.common import figure, note, table
@@ -47,7 +47,7 @@ def _citations(found: Citations) -> Markup:
     )
 
 
-def _interval(estimate: Estimate | None) -> str:
+def _interval(estimate: IntervalEstimate | None) -> str:
     return f"  [{percent(estimate.low)} – {percent(estimate.high)}]" if estimate else ""
 
 

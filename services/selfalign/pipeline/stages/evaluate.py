@@ -3,14 +3,14 @@
 import asyncio
 from typing import Any
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ObjectExists, ObjectMissing
+from selfalign.evaluation.arms import evaluate_arm, merge
 from selfalign.evaluation.benchmark_files import load_benchmarks
-from selfalign.evaluation.card import render_card
-from selfalign.evaluation.evaluate import evaluate_arm, merge
-from selfalign.evaluation.inputs import EvaluationInputs, aligned_rows
-from selfalign.evaluation.report import render_report
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs, aligned_rows
 from selfalign.evaluation.results import ROLES, ArmResults, Role
+from selfalign.evaluation.run_card import render_card
+from selfalign.evaluation.run_report import render_report
 from selfalign.evaluation.run_view import load_run_view
 from selfalign.inference.build import build_engine
 from selfalign.pipeline.executors.base import Executor

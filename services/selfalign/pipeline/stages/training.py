@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import student_layout
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.run import Run
 from selfalign.storage.stages import StageName
 

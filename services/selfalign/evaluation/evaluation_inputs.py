@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from selfalign.constitution.model import Constitution
+from selfalign.constitution.schema import Constitution
 from selfalign.evaluation.benchmark_files import Benchmarks
 from selfalign.evaluation.bootstrap import Bootstrap
-from selfalign.evaluation.settings import EvaluationSettings
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.storage.rows import PromptItem, Row, RowStatus
 from selfalign.storage.store import Store
 from selfalign.storage.tables import read_rows

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from selfalign.constitution.model import Constitution
 from selfalign.constitution.render import join_input
+from selfalign.constitution.schema import Constitution
 from selfalign.filters import checks
-from selfalign.filters.checks import Finding, excerpt
+from selfalign.filters.checks import excerpt
+from selfalign.filters.rejection import Rejection, first_rejection
 from selfalign.filters.words import Gram, ngrams, overlap, words
-from selfalign.refiner.settings import RefineFilters
+from selfalign.refiner.refine_settings import RefineFilterSettings
 from selfalign.storage.rows import PromptItem
 
 _NGRAM = 5
@@ -17,7 +18,7 @@ _NGRAM = 5
 class RefineFilter:
     """All filters of stage 4 for one constitution."""
 
-    def __init__(self, c: Constitution, settings: RefineFilters) -> None:
+    def __init__(self, c: Constitution, settings: RefineFilterSettings) -> None:
         self._settings = settings
         s = c.student
         headings = (s.user_heading, s.assistant_heading, s.verbose_heading)
@@ -35,11 +36,11 @@ class RefineFilter:
         )
         self._sections = section_pattern(settings.section_headings)
 
-    def answer(self, item: PromptItem, answer: str, complete: bool) -> Finding | None:
+    def answer(self, item: PromptItem, answer: str, complete: bool) -> Rejection | None:
         """The first objection to the answer, or None."""
-        return checks.first_finding(self._answer(item, answer, complete))
+        return first_rejection(self._answer(item, answer, complete))
 
-    def _answer(self, item: PromptItem, answer: str, complete: bool) -> Iterator[Finding | None]:
+    def _answer(self, item: PromptItem, answer: str, complete: bool) -> Iterator[Rejection | None]:
         s = self._settings
         yield checks.empty(answer)
         yield checks.truncated(complete, s.truncated, answer)
@@ -68,19 +69,19 @@ def verbose_name(c: Constitution) -> str:
     return c.student.verbose_heading.lstrip("#").strip()
 
 
-def name_leak(answer: str, names: Sequence[str]) -> Finding | None:
+def name_leak(answer: str, names: Sequence[str]) -> Rejection | None:
     """`header_leak`: the answer speaks of the verbose prompt's persona."""
     for name in names:
         place = answer.find(name)
         if place >= 0:
             around = answer[max(0, place - 40) : place + 80]
-            return Finding("header_leak", f"names {name!r}: {excerpt(around)}")
+            return Rejection("header_leak", f"names {name!r}: {excerpt(around)}")
     return None
 
 
 def repeats_text(
     tokens: list[str], asked: list[str], known: frozenset[Gram], max_run: int, reason: str
-) -> Finding | None:
+) -> Rejection | None:
     """`reason`: more than `max_run` words in a row are those of a prompt's text."""
     if not max_run:
         return None
@@ -88,7 +89,7 @@ def repeats_text(
     if len(found.longest) <= max_run:
         return None
     run = excerpt(" ".join(found.longest))
-    return Finding(reason, f"{len(found.longest)} words in a row: {run}")
+    return Rejection(reason, f"{len(found.longest)} words in a row: {run}")
 
 
 def section_pattern(headings: Sequence[str]) -> re.Pattern[str] | None:
@@ -101,7 +102,7 @@ def section_pattern(headings: Sequence[str]) -> re.Pattern[str] | None:
     )
 
 
-def section_heading(answer: str, pattern: re.Pattern[str] | None) -> Finding | None:
+def section_heading(answer: str, pattern: re.Pattern[str] | None) -> Rejection | None:
     """`section_heading`: a heading that only an encyclopedia page has."""
     match = pattern.search(answer) if pattern else None
-    return Finding("section_heading", f"holds the heading {match[0]!r}") if match else None
+    return Rejection("section_heading", f"holds the heading {match[0]!r}") if match else None

@@ -4,15 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.prompt_synthesizer.filters import (
-    EVIDENCE_LENGTH,
-    check_instruction,
-    check_topic,
-    shorten,
+from selfalign.prompt_synthesizer.candidates import EVIDENCE_LENGTH, shorten
+from selfalign.prompt_synthesizer.prompt_filters import check_instruction, check_topic
+from selfalign.prompt_synthesizer.synthesizer_settings import (
+    PromptFilterSettings,
+    TopicGuidedSettings,
 )
-from selfalign.prompt_synthesizer.settings import FilterSettings, TopicGuidedSettings
 
-PAPER = FilterSettings()
+PAPER = PromptFilterSettings()
 GUIDED = TopicGuidedSettings().filters
 EXAMPLE = "Name three rivers of Asia."
 
@@ -39,20 +38,20 @@ EXAMPLE = "Name three rivers of Asia."
         ("What is the naïve answer?", "", PAPER, None, ""),
         ("name three  rivers of asia.", "", PAPER, None, ""),
         ("NAME three rivers of Asia.", "", PAPER, "echo", f"an example: {EXAMPLE}"),
-        ("NAME three rivers of Asia.", "", FilterSettings(echo=False), None, ""),
+        ("NAME three rivers of Asia.", "", PromptFilterSettings(echo=False), None, ""),
         ("Write about, topic: Rivers here", "", PAPER, "echo", "marker 'topic:'"),
         ("7. Instruction: name a river now", "", GUIDED, "echo", "marker 'Instruction:'"),
     ],
 )
 def test_instructions(
-    instruction: str, input_: str, settings: FilterSettings, reason: str | None, evidence: str
+    instruction: str, input_: str, settings: PromptFilterSettings, reason: str | None, evidence: str
 ) -> None:
     rejection = check_instruction(instruction, input_, settings, [EXAMPLE])
     if reason is None:
         assert rejection is None
     else:
         assert rejection is not None
-        assert (rejection.reason.value, rejection.evidence) == (reason, evidence)
+        assert (rejection.reason, rejection.evidence) == (reason, evidence)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_instructions(
 )
 def test_topics(topic: str, reason: str | None) -> None:
     rejection = check_topic(topic, 3)
-    assert (rejection.reason.value if rejection else None) == reason
+    assert (rejection.reason if rejection else None) == reason
 
 
 @given(st.text(), st.text())

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfalign.errors import ConfigError
-from selfalign.prompt_synthesizer.wording import fill, load_wording
+from selfalign.prompt_synthesizer.prompt_templates import fill, load_prompt_templates
 
 
 def test_the_built_in_wording_has_no_place_left_once_filled() -> None:
-    wording = load_wording()
+    wording = load_prompt_templates()
     texts = [
         fill(wording.self_instruct, count="20"),
         fill(wording.topics, count="10", question_type="q"),
@@ -40,12 +40,12 @@ def test_values_stay_as_they_are(before: str, first: str, second: str) -> None:
 )
 def test_a_file_of_ones_own(tmp_path: Path, change: dict[str, object], message: str | None) -> None:
     path = tmp_path / "prompts.yaml"
-    path.write_text(yaml.safe_dump({**load_wording().model_dump(), **change}))
+    path.write_text(yaml.safe_dump({**load_prompt_templates().model_dump(), **change}))
     if message is None:
-        assert load_wording(path) == load_wording()
+        assert load_prompt_templates(path) == load_prompt_templates()
     else:
         with pytest.raises(ConfigError, match=message):
-            load_wording(path)
+            load_prompt_templates(path)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_a_broken_file(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "prompts.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
-        load_wording(path)
+        load_prompt_templates(path)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
-        load_wording(tmp_path / "none.yaml")
+        load_prompt_templates(tmp_path / "none.yaml")

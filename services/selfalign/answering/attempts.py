@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from selfalign.errors import DataError, EngineError, PromptTooLong
-from selfalign.filters.checks import Finding
+from selfalign.filters.rejection import Rejection
 from selfalign.storage.rows import PromptItem, Row, RowStatus, derive_seed
 
 
@@ -21,7 +21,7 @@ class Attempt:
     latency_ms: float
     thoughts: str = ""
     rules: tuple[int, ...] = ()
-    finding: Finding | None = None
+    rejection: Rejection | None = None
     """None if the try is accepted."""
     notes: tuple[str, ...] = ()
     """Remarks for `evidence` that reject nothing."""
@@ -45,7 +45,7 @@ async def attempt_row(
             tries.append(await attempt(seed))
         except (EngineError, PromptTooLong) as error:
             return _failed(item, seed, error)
-        if tries[-1].finding is None:
+        if tries[-1].rejection is None:
             break
     return _row(item, seed, tries)
 
@@ -72,8 +72,8 @@ def _row(item: PromptItem, seed: int, tries: list[Attempt]) -> Row:
     return Row(
         row_id=item.prompt_id,
         prompt_id=item.prompt_id,
-        status=RowStatus.REJECTED if last.finding else RowStatus.ACCEPTED,
-        reason=last.finding.reason if last.finding else "",
+        status=RowStatus.REJECTED if last.rejection else RowStatus.ACCEPTED,
+        reason=last.rejection.reason if last.rejection else "",
         evidence=_evidence(tries),
         source=item.source,
         question_type=item.question_type,
@@ -95,13 +95,13 @@ def _row(item: PromptItem, seed: int, tries: list[Attempt]) -> Row:
 
 
 def _evidence(tries: list[Attempt]) -> str:
-    """The last try's finding and notes; with several tries, every try's finding."""
+    """The last try's rejection and notes; with several tries, every try's rejection."""
     last = tries[-1]
-    parts = [last.finding.evidence] if last.finding else []
+    parts = [last.rejection.evidence] if last.rejection else []
     if len(tries) > 1:
         parts = [
-            f"try {number}: {one.finding.reason}: {one.finding.evidence}"
+            f"try {number}: {one.rejection.reason}: {one.rejection.evidence}"
             for number, one in enumerate(tries, start=1)
-            if one.finding
+            if one.rejection
         ]
     return "; ".join((*parts, *last.notes))

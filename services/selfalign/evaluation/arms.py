@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from selfalign.constitution.lint import digest
 from selfalign.errors import DataError
 from selfalign.evaluation.concurrency import Progress, no_progress
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs
 from selfalign.evaluation.held_out import answer_held_out, summarise
-from selfalign.evaluation.inputs import EvaluationInputs
 from selfalign.evaluation.multiple_choice import score_hhh, score_truthfulqa
-from selfalign.evaluation.principles import agreement, citations, probe_rules
 from selfalign.evaluation.results import (
     BENCHMARKS,
     ROLE_ARMS,
@@ -22,6 +21,7 @@ from selfalign.evaluation.results import (
     ItemScore,
     Role,
 )
+from selfalign.evaluation.rule_agreement import agreement, citations, probe_rules
 from selfalign.inference.engine import Engine
 
 

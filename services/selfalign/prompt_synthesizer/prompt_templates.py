@@ -11,7 +11,7 @@ from selfalign.settings.documents import parse_mapping, read_text, validate
 from selfalign.settings.section import Section
 
 
-class Wording(Section):
+class PromptTemplates(Section):
     """Texts with named places in braces; nothing else in braces is touched."""
 
     places: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -26,7 +26,7 @@ class Wording(Section):
     topic_guided: str
 
     @model_validator(mode="after")
-    def _has_its_places(self) -> "Wording":
+    def _has_its_places(self) -> "PromptTemplates":
         for name, places in self.places.items():
             for place in places:
                 if place not in getattr(self, name):
@@ -40,7 +40,7 @@ def fill(text: str, **values: str) -> str:
     return re.sub(rf"\{{({places})\}}", lambda place: values[place.group(1)], text)
 
 
-def load_wording(path: Path | None = None) -> Wording:
+def load_prompt_templates(path: Path | None = None) -> PromptTemplates:
     """The wording in `path`, or the built-in one.
 
     Raises:
@@ -48,7 +48,7 @@ def load_wording(path: Path | None = None) -> Wording:
     """
     text = read_text(path, "synthesizer.wording") if path else _built_in()
     origin = str(path or "prompts.yaml")
-    return validate(Wording, parse_mapping(text, origin), origin)
+    return validate(PromptTemplates, parse_mapping(text, origin), origin)
 
 
 def _built_in() -> str:

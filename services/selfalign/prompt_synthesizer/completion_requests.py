@@ -14,7 +14,7 @@ Answer = Completion | SelfAlignError
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CompletionRequest:
     """One completion to ask for."""
 
     prompt: str
@@ -25,7 +25,7 @@ class Request:
     hints: tuple[Hint, ...] = ()
 
 
-class Asker:
+class BoundedEngine:
     """Asks the engine, with at most `max_in_flight` completions under way."""
 
     def __init__(self, engine: Engine, max_in_flight: int, deadline_s: float) -> None:
@@ -33,7 +33,7 @@ class Asker:
         self._deadline_s = deadline_s
         self._room = asyncio.Semaphore(max_in_flight)
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: CompletionRequest) -> Answer:
         """The completion, or the error that this one request ended with."""
         async with self._room:
             try:
@@ -48,17 +48,17 @@ class Asker:
 
 
 async def in_order(
-    make: Callable[[int], Request | None],
-    ask: Callable[[Request], Awaitable[Answer]],
+    make: Callable[[int], CompletionRequest | None],
+    ask: Callable[[CompletionRequest], Awaitable[Answer]],
     window: int,
-) -> AsyncGenerator[tuple[int, Request, Answer], None]:
+) -> AsyncGenerator[tuple[int, CompletionRequest, Answer], None]:
     """(number, request, answer) for numbers 0, 1, ... until `make` gives None.
 
     `make(n)` is called once the answers before n - window + 1 were handed on and dealt with, so
     what it makes of them does not depend on which answer came first. Closing the iterator (use
     contextlib.aclosing) cancels what is under way.
     """
-    pending: deque[tuple[int, Request, asyncio.Task[Answer]]] = deque()
+    pending: deque[tuple[int, CompletionRequest, asyncio.Task[Answer]]] = deque()
     number = 0
     try:
         while True:

@@ -4,10 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from selfalign.errors import DataError
-from selfalign.evaluation.evaluate import evaluate, evaluate_arm, merge
+from selfalign.evaluation.arms import evaluate, evaluate_arm, merge
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.evaluation.results import ArmResults, EvaluationResults
-from selfalign.evaluation.settings import EvaluationSettings
-from selfalign.settings.sampling import SamplingParams
 from support import made_up_run
 from support.made_up_run import HashEngine, answer
 
@@ -81,8 +80,8 @@ async def test_one_model_twice_is_refused() -> None:
         ({"held_out": -1}, "greater than or equal to 0"),
         ({"confidence": 1.0}, "less than 1"),
         ({"logprob_floor": 0.0}, "less than 0"),
-        ({"constitution_calls": "three"}, "'one' or 'two'"),
-        ({"sampling": SamplingParams(stop=("x",))}, "sampling.stop: ['x'] is set"),
+        ({"calls": "three"}, "'one' or 'two'"),
+        ({"sampling": {"stop": ["x"]}}, "stop: ['x'] is set"),
     ],
 )
 def test_bad_settings_are_named(settings: dict[str, object], message: str) -> None:

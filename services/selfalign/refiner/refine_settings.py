@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from selfalign.answering.answer_settings import AnswerSampling
 from selfalign.filters.repeats import LoopSettings
-from selfalign.settings.section import NonEmpty, Section, Share
+from selfalign.settings.sampling import RepetitionPenalty, Temperature, TopP
+from selfalign.settings.section import Count, NonEmpty, PositiveInt, Seconds, Section, Share
 
 
-class RefineFilters(Section):
+class RefineFilterSettings(Section):
     """The post-filters of stage 4, in the order in which they run."""
 
     loops: LoopSettings = LoopSettings()
@@ -19,10 +21,10 @@ class RefineFilters(Section):
     """Turn down answers that end with a colon or a comma."""
     header_leak: bool = True
     """Turn down answers that hold a heading of the layout or the verbose name."""
-    meta_leak_run: Annotated[int, Field(ge=0)] = 10
+    meta_leak_run: Count = 10
     """Turn down answers with more words in a row of the verbose prompt's overview; 0 turns it
     off."""
-    introduction_run: Annotated[int, Field(ge=0)] = 10
+    introduction_run: Count = 10
     """The same for the self-introduction, unless the user's question is that turn's; 0 turns it
     off."""
     section_headings: tuple[NonEmpty, ...] = ("See also", "External links", "References")
@@ -31,27 +33,33 @@ class RefineFilters(Section):
     """Turn down answers of which the instruction makes up more than this; 1 turns it off."""
     min_distinct: Share = 0.35
     """Turn down answers with a smaller share of distinct runs of four words; 0 turns it off."""
-    min_chars: Annotated[int, Field(ge=0)] = 0
+    min_chars: Count = 0
     """Of answers that ended by themselves."""
-    min_chars_truncated: Annotated[int, Field(ge=0)] = 128
+    min_chars_truncated: Count = 128
     """Of answers that the token limit ended (as published)."""
+
+
+class RefineSampling(AnswerSampling):
+    """The paper's sampling of verbose answers (appendix D.4)."""
+
+    max_new_tokens: PositiveInt = 512
+    temperature: Temperature = 0.3
+    top_p: TopP = 0.7
+    repetition_penalty: RepetitionPenalty = 1.1
+    """In place of the published penalties on repeated runs of three and four words, which
+    inference engines do not offer; the loop filter sees to the rest."""
 
 
 class RefinerSettings(Section):
     """How the engraved model answers under the verbose prompt (paper, appendix D.4)."""
 
-    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.3
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
-    max_new_tokens: Annotated[int, Field(ge=1)] = 512
-    repetition_penalty: Annotated[float, Field(gt=0.0)] = 1.1
-    """In place of the published penalties on repeated runs of three and four words, which
-    inference engines do not offer; the loop filter sees to the rest."""
+    sampling: RefineSampling = RefineSampling()
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further tries with new seeds for a prompt whose answer is rejected."""
-    filters: RefineFilters = RefineFilters()
-    longest_query_tokens: Annotated[int, Field(ge=1)] = 256
+    filters: RefineFilterSettings = RefineFilterSettings()
+    longest_query_tokens: PositiveInt = 256
     """Prompts that the start-up check makes sure of; longer ones may still fit."""
-    deadline_s: Annotated[float, Field(gt=0)] = 900.0
+    deadline_s: Seconds = 900.0
     """For each call of the engine, waiting for room included."""
     max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 128
     """Prompts of one stream in work at once."""

@@ -15,11 +15,11 @@ counting half (AUC); 0.5 is chance, 1 perfect agreement.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from selfalign.constitution.model import Constitution, Principle
 from selfalign.constitution.parse import cited_rules
 from selfalign.constitution.render import join_input
-from selfalign.evaluation.concurrency import Failure, guarded, map_bounded
-from selfalign.evaluation.inputs import EvaluationInputs
+from selfalign.constitution.schema import Constitution, Principle
+from selfalign.evaluation.concurrency import ItemFailure, catch_item_failure, map_bounded
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs
 from selfalign.evaluation.log_probabilities import LogProbs, ask_logprobs
 from selfalign.evaluation.results import (
     Agreement,
@@ -95,21 +95,21 @@ async def probe_rules(
     # All rows of one rule follow each other: the prompts share everything up to the message.
     requests = [(principle, row) for principle in c.principles for row in rows]
 
-    async def ask(request: tuple[Principle, Row]) -> LogProbs | Failure:
+    async def ask(request: tuple[Principle, Row]) -> LogProbs | ItemFailure:
         prompt = probe_prompt(*request)
-        return await guarded(ask_logprobs(engine, prompt, YES_NO, settings))
+        return await catch_item_failure(ask_logprobs(engine, prompt, YES_NO, settings))
 
     answers = await map_bounded(ask, requests, settings.max_in_flight, tick)
     return tuple(_probe(c, row, answers[number :: len(rows)]) for number, row in enumerate(rows))
 
 
-def _probe(c: Constitution, row: Row, answers: Sequence[LogProbs | Failure]) -> RuleProbe:
+def _probe(c: Constitution, row: Row, answers: Sequence[LogProbs | ItemFailure]) -> RuleProbe:
     """The row's answers, in the order of the principles."""
     blank = RuleProbe(prompt_id=row.prompt_id, claimed=_known(c, row.rules))
     log_odds: dict[int, float] = {}
     missing = 0
     for principle, answer in zip(c.principles, answers, strict=True):
-        if isinstance(answer, Failure):
+        if isinstance(answer, ItemFailure):
             return blank.model_copy(update={"reason": answer.reason, "evidence": answer.evidence})
         log_odds[principle.id] = answer.values[0] - answer.values[1]
         missing += answer.missing

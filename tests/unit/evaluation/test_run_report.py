@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from selfalign.evaluation.card import render_card
-from selfalign.evaluation.report import SECTIONS, render_report
 from selfalign.evaluation.results import EvaluationResults
+from selfalign.evaluation.run_card import render_card
+from selfalign.evaluation.run_report import SECTIONS, render_report
 from selfalign.evaluation.run_view import VIEW_SCHEMA, RunView, view_table
 from selfalign.evaluation.sections.funnel import first_evidence
 from selfalign.evaluation.sections.principles import rules_by_type

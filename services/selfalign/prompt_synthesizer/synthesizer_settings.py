@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from selfalign.settings.sampling import SamplingParams
+from selfalign.settings.sampling import SamplingParams, Temperature, TopP
 from selfalign.settings.section import PositiveInt, Seconds, Section
-
-PAPER_SAMPLING = SamplingParams(max_new_tokens=384, temperature=1.0, top_p=0.98)
 
 # Things that a text model cannot see, hear or make (the published list).
 BLACKLIST = (
@@ -15,7 +13,15 @@ BLACKLIST = (
 )  # fmt: skip
 
 
-class FilterSettings(Section):
+class SynthesisSampling(SamplingParams):
+    """The paper's sampling of topics and instructions (appendix D.2)."""
+
+    max_new_tokens: PositiveInt = 384
+    temperature: Temperature = 1.0
+    top_p: TopP = 0.98
+
+
+class PromptFilterSettings(Section):
     """Which instructions are turned down on the spot; each check can be switched off."""
 
     min_words: PositiveInt = 4
@@ -34,7 +40,7 @@ class FilterSettings(Section):
 class TopicSettings(Section):
     """Brainstorming topics for one question type."""
 
-    sampling: SamplingParams = PAPER_SAMPLING
+    sampling: SynthesisSampling = SynthesisSampling()
     examples: PositiveInt = 5
     """Known topics shown in a prompt; a single one while fewer than twice as many are known."""
     listed: PositiveInt = 10
@@ -49,17 +55,17 @@ class TopicSettings(Section):
 class SelfInstructSettings(Section):
     """Instructions after the example of the task seeds."""
 
-    sampling: SamplingParams = PAPER_SAMPLING
+    sampling: SynthesisSampling = SynthesisSampling()
     seeds_per_prompt: PositiveInt = 5
     listed: PositiveInt = 20
     """Tasks that the prompt announces."""
-    filters: FilterSettings = FilterSettings()
+    filters: PromptFilterSettings = PromptFilterSettings()
 
 
 class TopicGuidedSettings(Section):
     """Instructions for given question types and topics."""
 
-    sampling: SamplingParams = PAPER_SAMPLING
+    sampling: SynthesisSampling = SynthesisSampling()
     layout: Literal["list", "line"] = "list"
     """`list` (paper): the model writes whole lines, for `new_hints` hints in one completion.
     `line`: one hint a completion, its line given up to "instruction:", stop at the newline; for
@@ -67,7 +73,7 @@ class TopicGuidedSettings(Section):
     seed_hints: PositiveInt = 5
     new_hints: PositiveInt = 5
     """Hints in one completion; `line` always takes one."""
-    filters: FilterSettings = FilterSettings(
+    filters: PromptFilterSettings = PromptFilterSettings(
         min_words=1, max_words=None, blacklist=(), bad_first_character=False, non_ascii_start=False
     )
 

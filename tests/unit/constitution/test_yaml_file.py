@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfalign.constitution.lint import digest
-from selfalign.constitution.load import load_constitution, parse_constitution
+from selfalign.constitution.yaml_file import load_constitution, parse_constitution
 from selfalign.errors import ConfigError
 
 BUILT_IN = (resources.files("selfalign.constitution") / "constitution.yaml").read_text("utf-8")

@@ -3,50 +3,17 @@
 import re
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
-from selfalign.prompt_synthesizer.settings import FilterSettings
-
-
-class Reason(StrEnum):
-    """Why a candidate was rejected."""
-
-    MALFORMED = "malformed"
-    TRUNCATED = "truncated"
-    EMPTY = "empty"
-    WRONG_HINT = "wrong_hint"
-    MISSING_LINE = "missing_line"
-    TOO_SHORT = "too_short"
-    TOO_LONG = "too_long"
-    BLACKLISTED_WORD = "blacklisted_word"
-    BAD_FIRST_CHARACTER = "bad_first_character"
-    NON_ASCII_START = "non_ascii_start"
-    ECHO = "echo"
-    BAD_TOPIC_FORMAT = "bad_topic_format"
-    BAD_TOPIC_LENGTH = "bad_topic_length"
-    BAD_TOPIC_CAPITAL = "bad_topic_capital"
-    BAD_TOPIC_PUNCTUATION = "bad_topic_punctuation"
-    DUPLICATE_TOPIC = "duplicate_topic"
-    NEAR_DUPLICATE = "near_duplicate"
-    SURPLUS = "surplus"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """The filter that turned a candidate down, and what it saw."""
-
-    reason: Reason
-    evidence: str
-
+from selfalign.filters.rejection import Rejection
+from selfalign.prompt_synthesizer.candidates import Reason, shorten
+from selfalign.prompt_synthesizer.synthesizer_settings import PromptFilterSettings
 
 MARKERS = re.compile(r"###|\b(?:type|topic|instruction|input):", re.IGNORECASE)
-EVIDENCE_LENGTH = 200
 
 
 def check_instruction(
-    instruction: str, input: str, settings: FilterSettings, examples: Sequence[str] = ()
+    instruction: str, input: str, settings: PromptFilterSettings, examples: Sequence[str] = ()
 ) -> Rejection | None:
     """The first filter that the instruction fails, or None (published filters, in their order).
 
@@ -83,11 +50,6 @@ def check_topic(topic: str, max_words: int) -> Rejection | None:
     if topic[-1] in string.punctuation:
         return Rejection(Reason.BAD_TOPIC_PUNCTUATION, topic[-1])
     return None
-
-
-def shorten(text: str) -> str:
-    """Evidence of bounded length."""
-    return text if len(text) <= EVIDENCE_LENGTH else text[: EVIDENCE_LENGTH - 1] + "…"
 
 
 def _blacklisted(text: str, blacklist: tuple[str, ...]) -> str | None:

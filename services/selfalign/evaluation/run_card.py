@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from selfalign.evaluation.results import ARM_TITLES, Estimate, EvaluationResults
+from selfalign.evaluation.results import ARM_TITLES, EvaluationResults, IntervalEstimate
 from selfalign.evaluation.run_view import RunView
 from selfalign.evaluation.scales import number
-from selfalign.evaluation.sections.multiple_choice import TITLES
+from selfalign.evaluation.sections.benchmarks import TITLES
 from selfalign.evaluation.sections.provenance import config_digest, provenance_rows
 
 MISSING = "–"
@@ -106,7 +106,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _estimate(estimate: Estimate | None) -> str:
+def _estimate(estimate: IntervalEstimate | None) -> str:
     if estimate is None:
         return MISSING
     value, low, high = (f"{100 * x:.1f}" for x in (estimate.value, estimate.low, estimate.high))

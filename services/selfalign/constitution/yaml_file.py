@@ -4,7 +4,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from selfalign.constitution.model import Constitution
+from selfalign.constitution.schema import Constitution
 from selfalign.errors import ConfigError
 from selfalign.settings.documents import parse_mapping, read_text, validate
 

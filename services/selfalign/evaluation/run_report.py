@@ -9,8 +9,8 @@ from selfalign.evaluation.results import ARM_TITLES, EvaluationResults
 from selfalign.evaluation.run_view import RunView
 from selfalign.evaluation.scales import number, percent
 from selfalign.evaluation.sections.answers import answers_section
+from selfalign.evaluation.sections.benchmarks import multiple_choice_section
 from selfalign.evaluation.sections.funnel import funnel_section, rejections_section
-from selfalign.evaluation.sections.multiple_choice import multiple_choice_section
 from selfalign.evaluation.sections.principles import principles_section
 from selfalign.evaluation.sections.provenance import provenance_section
 from selfalign.evaluation.sections.training import lengths_section, training_section

@@ -4,11 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from selfalign.errors import SelfAlignError
+from selfalign.filters.rejection import Rejection
 from selfalign.inference.engine import Completion
-from selfalign.prompt_synthesizer.candidates import Candidate
-from selfalign.prompt_synthesizer.filters import Reason, Rejection, check_instruction
-from selfalign.prompt_synthesizer.requests import Answer, Request
-from selfalign.prompt_synthesizer.settings import FilterSettings
+from selfalign.prompt_synthesizer.candidates import Candidate, Reason
+from selfalign.prompt_synthesizer.completion_requests import Answer, CompletionRequest
+from selfalign.prompt_synthesizer.prompt_filters import check_instruction
+from selfalign.prompt_synthesizer.synthesizer_settings import PromptFilterSettings
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.storage.rows import Row, RowStatus, content_hash, prompt_id
 
@@ -17,7 +18,7 @@ Scope = tuple[str | int, ...]
 
 
 def instruction_rows(
-    scope: Scope, request: Request, answer: Answer, candidates: Sequence[Candidate]
+    scope: Scope, request: CompletionRequest, answer: Answer, candidates: Sequence[Candidate]
 ) -> list[Row]:
     """A row for each self-instruct candidate; one row for a completion that has none."""
     first = _blank_row(scope, 0, request, answer, "self_instruct")
@@ -32,7 +33,7 @@ def instruction_rows(
 
 
 def hint_rows(
-    scope: Scope, request: Request, answer: Answer, candidates: Sequence[Candidate]
+    scope: Scope, request: CompletionRequest, answer: Answer, candidates: Sequence[Candidate]
 ) -> list[Row]:
     """Exactly one row for each hint of the request."""
     rows = []
@@ -51,7 +52,7 @@ def hint_rows(
 def topic_rows(
     scope: Scope,
     question_type: str,
-    request: Request,
+    request: CompletionRequest,
     answer: Answer,
     candidates: Sequence[Candidate],
 ) -> list[Row]:
@@ -74,7 +75,7 @@ def topic_rows(
     return rows or [_rejected(first, Rejection(Reason.EMPTY, "the completion holds no line"))]
 
 
-def judge_instruction(row: Row, settings: FilterSettings, examples: Sequence[str]) -> Row:
+def judge_instruction(row: Row, settings: PromptFilterSettings, examples: Sequence[str]) -> Row:
     """The row after the local filters."""
     if row.status is not RowStatus.ACCEPTED:
         return row
@@ -100,7 +101,7 @@ def judge_topic(row: Row, taken: Collection[str], wanted: int) -> Row:
 def _blank_row(
     scope: Scope,
     number: int,
-    request: Request,
+    request: CompletionRequest,
     answer: Answer | None,
     source: str,
     hint: Hint | None = None,
@@ -142,4 +143,4 @@ def _failed(row: Row, error: SelfAlignError) -> Row:
 
 
 def _rejected(row: Row, rejection: Rejection | None) -> Row:
-    return row.rejected(rejection.reason.value, rejection.evidence) if rejection else row
+    return row.rejected(str(rejection.reason), rejection.evidence) if rejection else row

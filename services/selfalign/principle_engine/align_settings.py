@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from selfalign.answering.answer_settings import AnswerSampling, Calls
 from selfalign.filters.repeats import LoopSettings
-from selfalign.settings.section import NonEmpty, Section, Share
-
-Mode = Literal["one_call", "two_call"]
+from selfalign.settings.sampling import Temperature, TopP
+from selfalign.settings.section import Count, NonEmpty, PositiveInt, Seconds, Section, Share
 
 
 class OverlapSettings(Section):
@@ -31,7 +31,7 @@ class ThoughtsOverlapSettings(OverlapSettings):
     max_run: Annotated[int, Field(ge=2)] = 10
 
 
-class AlignFilters(Section):
+class AlignFilterSettings(Section):
     """The post-filters of stage 2, in the order in which they run."""
 
     require_opening: bool = True
@@ -55,35 +55,39 @@ class AlignFilters(Section):
     """Turn down answers of which the instruction makes up more than this; 1 turns it off."""
     min_distinct: Share = 0.35
     """Turn down answers with a smaller share of distinct runs of four words; 0 turns it off."""
-    min_chars: Annotated[int, Field(ge=0)] = 148
+    min_chars: Count = 148
     """Of the answer: the published 160 less the end marker. Truncated ones may be shorter."""
     require_rule_agreement: bool = False
     """Turn down thoughts in which a rule's number and name disagree; otherwise it is reported."""
 
 
+class AlignSampling(AnswerSampling):
+    """The paper's sampling of aligned answers (appendix D.2)."""
+
+    max_new_tokens: PositiveInt = 256
+    temperature: Temperature = 0.5
+    top_p: TopP = 0.9
+
+
 class PrincipleEngineSettings(Section):
     """How prompts are answered under the constitution (paper, appendix D.2)."""
 
-    mode: Mode = "one_call"
-    """two_call asks for the thoughts first, then gives the header of the answer: for small
-    models, which lose the thread in one call."""
-    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.5
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
-    repetition_penalty: Annotated[float, Field(gt=0.0)] = 1.0
-    max_new_tokens: Annotated[int, Field(ge=1)] = 256
-    """Of thoughts and answer together; with two_call of the answer alone."""
-    thoughts_tokens: Annotated[int, Field(ge=1)] = 64
-    """Of the thoughts, with two_call."""
+    calls: Calls = "one"
+    """Calls for one answer. `two` is for small models, which lose the thread in one."""
+    sampling: AlignSampling = AlignSampling()
+    """Of thoughts and answer together; with two calls of the answer alone."""
+    thoughts_tokens: PositiveInt = 64
+    """Length limit of the thoughts, with two calls."""
     opening_given: bool = False
-    """Give the opening sentence to the model, with two_call: small ones forget it."""
+    """Give the opening sentence to the model, with two calls: small ones forget it."""
     answer_lead: str = ""
-    """First words of every answer, given to the model; with two_call."""
+    """First words of every answer, given to the model; with two calls."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further tries with new seeds for a prompt whose answer is rejected."""
-    filters: AlignFilters = AlignFilters()
-    longest_query_tokens: Annotated[int, Field(ge=1)] = 96
+    filters: AlignFilterSettings = AlignFilterSettings()
+    longest_query_tokens: PositiveInt = 96
     """Prompts that the start-up check makes sure of; longer ones may still fit."""
-    deadline_s: Annotated[float, Field(gt=0)] = 900.0
+    deadline_s: Seconds = 900.0
     """For each call of the engine, waiting for room included."""
     max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 128
     """Prompts of one stream in work at once."""

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineRejected
-from selfalign.evaluation.principles import (
+from selfalign.evaluation.rule_agreement import (
     agreement,
     centre,
     citations,
