@@ -12,6 +12,7 @@ from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch, ModelError
 from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.fetch import find_weights
+from selfalign.pipeline.old_spellings import translated_fingerprint
 from selfalign.pipeline.run import Run, differences, method_settings
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import SCHEMA_VERSION
@@ -77,7 +78,7 @@ def check_fingerprint(stage: StageName, manifest: Manifest, expected: dict[str, 
     Raises:
         FingerprintMismatch: with each difference shown.
     """
-    found = differences(manifest.fingerprint, expected)
+    found = differences(translated_fingerprint(manifest.fingerprint), expected)
     if found:
         raise FingerprintMismatch(describe_differences(found, f"stage {stage} is done, but with"))
 

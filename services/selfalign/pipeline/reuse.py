@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from selfalign.pipeline.fingerprint import stage_fingerprint
+from selfalign.pipeline.old_spellings import translated_fingerprint
 from selfalign.pipeline.run import Run, open_run
 from selfalign.storage.manifest import manifest_key
 from selfalign.storage.stages import STAGES, StageName
@@ -18,7 +19,9 @@ def reuse_stages(run: Run, earlier: str) -> Iterator[StageName]:
         if run.manifest(stage) is not None:
             continue
         manifest = source.manifest(stage)
-        if manifest is None or manifest.fingerprint != stage_fingerprint(run, stage):
+        if manifest is None:
+            return
+        if translated_fingerprint(manifest.fingerprint) != stage_fingerprint(run, stage):
             return
         last = manifest_key(source.prefix(stage))
         keys = [info.key for info in run.store.list(source.prefix(stage)) if info.key != last]

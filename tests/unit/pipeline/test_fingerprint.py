@@ -73,9 +73,10 @@ def test_other_content_upstream_changes_the_stages_after_it(
 
 
 def test_each_difference_is_shown_with_the_way_out() -> None:
-    manifest = Manifest(stage="align", fingerprint={"seed": 1, "settings": {"align": {"top_p": 1}}})
+    settings = {"align": {"sampling": {"top_p": 1}}}
+    manifest = Manifest(stage="align", fingerprint={"seed": 1, "settings": settings})
     with pytest.raises(FingerprintMismatch) as caught:
-        check_fingerprint("align", manifest, {"seed": 2, "settings": {"align": {"top_p": 1}}})
+        check_fingerprint("align", manifest, {"seed": 2, "settings": settings})
     assert "seed: 1 there, 2 asked for" in str(caught.value)
     assert "top_p" not in str(caught.value)
     assert "--reuse OLD" in str(caught.value)
