@@ -12,7 +12,6 @@ from selfalign.constitution.render import render_student_prompt, student_stops
 from selfalign.constitution.schema import Constitution
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
-from selfalign.evaluation.results import ROLES
 from selfalign.inference.build import build_engine
 from selfalign.inference.engine import Engine
 from selfalign.inference.settings import EngineSettings
@@ -21,6 +20,7 @@ from selfalign.pipeline.executors.local import LocalExecutor
 from selfalign.pipeline.run import Run, open_run
 from selfalign.pipeline.stages.evaluate import TRAINED_BY
 from selfalign.pipeline.stages.training import merged_weights
+from selfalign.roles import ROLES
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.open import open_store
 from selfalign.telemetry.metrics import Metrics

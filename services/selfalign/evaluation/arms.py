@@ -12,21 +12,20 @@ from selfalign.evaluation.multiple_choice import score_hhh, score_truthfulqa
 from selfalign.evaluation.results import (
     BENCHMARKS,
     ROLE_ARMS,
-    ROLES,
     Accuracy,
     ArmResults,
     Benchmark,
     BenchmarkScores,
     EvaluationResults,
     ItemScore,
-    Role,
 )
 from selfalign.evaluation.rule_agreement import agreement, citations, probe_rules
 from selfalign.inference.engine import Engine
+from selfalign.roles import ROLES, ModelRole
 
 
 async def evaluate(
-    inputs: EvaluationInputs, engines: Mapping[Role, Engine], progress: Progress = no_progress
+    inputs: EvaluationInputs, engines: Mapping[ModelRole, Engine], progress: Progress = no_progress
 ) -> EvaluationResults:
     """Evaluates all models that are served, one after another.
 
@@ -42,7 +41,7 @@ async def evaluate(
 
 
 async def evaluate_arm(
-    role: Role, engine: Engine, inputs: EvaluationInputs, progress: Progress = no_progress
+    role: ModelRole, engine: Engine, inputs: EvaluationInputs, progress: Progress = no_progress
 ) -> ArmResults:
     """All that is asked of one model. The base model has both layouts and the rule probe.
 
@@ -95,7 +94,7 @@ def merge(inputs: EvaluationInputs, arms: Iterable[ArmResults]) -> EvaluationRes
     Raises:
         DataError: two results are of the same model.
     """
-    by_role: dict[Role, ArmResults] = {}
+    by_role: dict[ModelRole, ArmResults] = {}
     for arm in arms:
         if arm.role in by_role:
             raise DataError(f"evaluate: two results for {arm.role!r}; expected one a model")
@@ -125,7 +124,7 @@ def merge(inputs: EvaluationInputs, arms: Iterable[ArmResults]) -> EvaluationRes
 
 
 def accuracies(
-    role: Role, scores: BenchmarkScores, inputs: EvaluationInputs
+    role: ModelRole, scores: BenchmarkScores, inputs: EvaluationInputs
 ) -> tuple[Accuracy, ...]:
     """Overall accuracy (pooled over items, as in the paper), then by category, A to Z."""
     categories = sorted({item.category for item in scores.items})
@@ -145,7 +144,7 @@ def accuracies(
 
 
 def _accuracy(
-    role: Role,
+    role: ModelRole,
     benchmark: Benchmark,
     category: str,
     items: Iterable[ItemScore],

@@ -22,7 +22,7 @@ class EvaluationInputs:
     held_out: tuple[PromptItem, ...]
     """Prompts that no training saw."""
     aligned: tuple[Row, ...]
-    """Accepted rows of stage `align`, for the rule citations and the probe."""
+    """Accepted rows of stage 2, for the rule citations and the probe."""
     benchmarks: Benchmarks
 
     @property
@@ -33,7 +33,7 @@ class EvaluationInputs:
 
 
 def aligned_rows(store: Store, stage_prefix: str) -> tuple[Row, ...]:
-    """The accepted rows of stage `align` with what the evaluation needs of them: no answers."""
+    """The accepted rows of stage 2 with what the evaluation needs of them: no answers."""
     table = read_rows(store, stage_prefix, columns=ALIGNED_COLUMNS, status=RowStatus.ACCEPTED)
     return tuple(
         Row(status=RowStatus.ACCEPTED, **{**record, "rules": tuple(record["rules"] or ())})

@@ -1,19 +1,18 @@
 """What an evaluation found: JSON-serialisable records, arm by arm and put together."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-Role = Literal["base", "engraved", "final"]
-"""A model under test."""
+from selfalign.roles import ModelRole
+
 Arm = Literal["base_constitution", "base", "engraved", "final"]
 """A model and its layout: under the constitution, or a student's prompt without it."""
 Benchmark = Literal["hhh", "truthfulqa"]
 
-ROLES: tuple[Role, ...] = ("base", "engraved", "final")
-ARMS: tuple[Arm, ...] = ("base_constitution", "base", "engraved", "final")
-BENCHMARKS: tuple[Benchmark, ...] = ("hhh", "truthfulqa")
-ROLE_ARMS: dict[Role, tuple[Arm, ...]] = {
+ARMS: tuple[Arm, ...] = get_args(Arm)
+BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
+ROLE_ARMS: dict[ModelRole, tuple[Arm, ...]] = {
     "base": ("base_constitution", "base"),
     "engraved": ("engraved",),
     "final": ("final",),
@@ -129,7 +128,7 @@ class RuleProbe(Record):
 class ArmResults(Record):
     """All that is asked of one model; stored by itself, so that a run resumes model by model."""
 
-    role: Role
+    role: ModelRole
     model_id: str
     seconds: float
     answers: tuple[HeldOutAnswer, ...] = ()
@@ -157,7 +156,7 @@ class AnswerSummary(Record):
 class Accuracy(Record):
     """One model's accuracy on a benchmark or one of its categories ("" is overall)."""
 
-    role: Role
+    role: ModelRole
     benchmark: Benchmark
     category: str
     accuracy: IntervalEstimate | None
@@ -200,7 +199,7 @@ class PrincipleAgreement(Record):
 
 
 class Agreement(Record):
-    """Claimed against probed rules; definitions in principles.py."""
+    """Claimed against probed rules; definitions in rule_agreement.py."""
 
     rows: int
     failed: int

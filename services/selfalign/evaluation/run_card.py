@@ -32,12 +32,12 @@ def _summary() -> str:
 def _counts(view: RunView) -> str:
     rows = [
         (s.stage, *map(number, (s.inputs, s.accepted, s.rejected, s.failed)))
-        for s in view.stages
+        for s in view.manifests
         if s.inputs
     ]
     reasons = [
         (s.stage, _safe(reason), number(count))
-        for s in view.stages
+        for s in view.manifests
         for reason, count in sorted(s.reasons.items(), key=lambda item: (-item[1], item[0]))
     ]
     return _section("Rows", _table(("Stage", "Inputs", "Accepted", "Rejected", "Failed"), rows)) + (

@@ -11,10 +11,10 @@ from selfalign.evaluation.scales import number, percent
 from selfalign.evaluation.sections.answers import answers_section
 from selfalign.evaluation.sections.benchmarks import multiple_choice_section
 from selfalign.evaluation.sections.funnel import funnel_section, rejections_section
+from selfalign.evaluation.sections.lengths import lengths_section
+from selfalign.evaluation.sections.losses import training_section
 from selfalign.evaluation.sections.principles import principles_section
 from selfalign.evaluation.sections.provenance import provenance_section
-from selfalign.evaluation.sections.training import lengths_section, training_section
-from selfalign.storage.stages import STAGES
 
 SECTIONS: dict[str, tuple[str, Callable[[RunView, int], Markup]]] = {
     "funnel": ("From seeds to rows", lambda view, samples: funnel_section(view)),
@@ -59,13 +59,15 @@ def _resource(name: str) -> str:
 
 def _lead(view: RunView) -> str:
     # The report is written before the manifest of the stage that writes it.
-    done = {stage.stage for stage in view.stages} | ({"evaluate"} if view.results else set())
+    done = {manifest.stage for manifest in view.manifests}
+    if view.results:
+        done.add(view.stages.evaluation)
     if not done:
         return "No stage of this run is finished yet."
-    rows = sum(stage.inputs for stage in view.stages)
+    rows = sum(manifest.inputs for manifest in view.manifests)
     return (
-        f"{len(done)} of {len(STAGES)} stages finished; {number(rows)} rows went through them, and "
-        "each is accounted for below."
+        f"{len(done)} of {len(view.stages.names)} stages are finished; {number(rows)} rows went "
+        "through them, and each is accounted for below."
     )
 
 
@@ -73,10 +75,10 @@ def _tiles(view: RunView) -> list[Markup]:
     """The run in a few figures."""
     tiles = []
     for stage, text in (
-        ("align", "of aligned rows accepted"),
-        ("refine", "of refined rows accepted"),
+        (view.stages.aligned, "of aligned rows accepted"),
+        (view.stages.refined, "of refined rows accepted"),
     ):
-        manifest = view.stage(stage)
+        manifest = view.manifest(stage)
         if manifest is not None and manifest.inputs:
             counts = f"{number(manifest.accepted)} of {number(manifest.inputs)}"
             tiles.append(_tile(percent(manifest.accepted / manifest.inputs), f"{text} ({counts})"))

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from selfalign.errors import DataError, ObjectMissing
 from selfalign.evaluation.results import EvaluationResults
+from selfalign.evaluation.run_stages import ReportStages
 from selfalign.storage.manifest import Manifest, read_manifest
 from selfalign.storage.rows import ROW_SCHEMA
-from selfalign.storage.stages import STAGES, TABLE_STAGES, TRAINING_STAGES
 from selfalign.storage.store import Store
 from selfalign.storage.tables import latest_attempts, list_parts, parse_part
 
@@ -45,22 +45,24 @@ class RunView:
     name: str
     config: str
     """The resolved configuration, as YAML."""
-    stages: Sequence[Manifest]
+    stages: ReportStages
+    """What the run's stages are called."""
+    manifests: Sequence[Manifest]
     """Of the finished stages, in the order of the run."""
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
-    """VIEW_SCHEMA tables by stage: topics, prompts, align, refine; any may be absent."""
+    """VIEW_SCHEMA tables by stage; any may be absent."""
     losses: Sequence[LossCurve] = ()
     results: EvaluationResults | None = None
     principles: Mapping[int, str] = field(default_factory=dict)
     """Rule number -> name, for the heat map; taken from the results where it is empty."""
 
-    def stage(self, name: str) -> Manifest | None:
+    def manifest(self, stage: str) -> Manifest | None:
         """The stage's manifest, if it is done."""
-        return next((stage for stage in self.stages if stage.stage == name), None)
+        return next((found for found in self.manifests if found.stage == stage), None)
 
-    def table(self, name: str) -> pa.Table:
+    def table(self, stage: str) -> pa.Table:
         """The stage's table, empty if there is none."""
-        return self.tables.get(name, VIEW_SCHEMA.empty_table())
+        return self.tables.get(stage, VIEW_SCHEMA.empty_table())
 
     def rule_names(self) -> dict[int, str]:
         """Rule number -> name."""
@@ -70,26 +72,30 @@ class RunView:
 
 
 def load_run_view(
-    store: Store, run_prefix: str, results: EvaluationResults | None = None
+    store: Store,
+    run_prefix: str,
+    stages: ReportStages,
+    results: EvaluationResults | None = None,
 ) -> RunView:
     """Reads <run>/run.yaml and each stage's manifest, parts, and metrics; absent ones are left out.
 
     Args:
-        results: The evaluation; by default what <run>/evaluate/results.json holds, if it is there.
+        results: The evaluation; by default what its stage has stored, if it is there.
 
     Raises:
         DataError: an object is there but cannot be read.
         StoreError: the store failed.
     """
-    manifests = [read_manifest(store, f"{run_prefix}/{stage}") for stage in STAGES]
-    curves = [load_loss_curve(store, run_prefix, stage) for stage in TRAINING_STAGES]
+    manifests = [read_manifest(store, f"{run_prefix}/{stage}") for stage in stages.names]
+    curves = [load_loss_curve(store, run_prefix, stage) for stage in stages.trainings]
     return RunView(
         name=run_prefix.rsplit("/", 1)[-1],
         config=_text(store, f"{run_prefix}/{CONFIG_NAME}"),
-        stages=[manifest for manifest in manifests if manifest is not None],
-        tables={stage: load_stage_table(store, f"{run_prefix}/{stage}") for stage in TABLE_STAGES},
+        stages=stages,
+        manifests=[manifest for manifest in manifests if manifest is not None],
+        tables={stage: load_stage_table(store, f"{run_prefix}/{stage}") for stage in stages.tables},
         losses=[curve for curve in curves if curve.points],
-        results=results or load_results(store, run_prefix),
+        results=results or load_results(store, f"{run_prefix}/{stages.evaluation}"),
     )
 
 
@@ -111,18 +117,16 @@ def view_table(table: pa.Table) -> pa.Table:
     return reduced.select(VIEW_SCHEMA.names).cast(VIEW_SCHEMA)
 
 
-def load_results(store: Store, run_prefix: str) -> EvaluationResults | None:
+def load_results(store: Store, stage_prefix: str) -> EvaluationResults | None:
     """What the evaluation stored, or None. Raises DataError."""
-    text = _text(store, f"{run_prefix}/evaluate/{RESULTS_NAME}")
+    key = f"{stage_prefix}/{RESULTS_NAME}"
+    text = _text(store, key)
     if not text:
         return None
     try:
         return EvaluationResults.model_validate_json(text)
     except ValueError as error:
-        raise DataError(
-            f"{store.url}/{run_prefix}/evaluate/{RESULTS_NAME}: not results of this version: "
-            f"{error}"
-        ) from error
+        raise DataError(f"{store.url}/{key}: not results of this version: {error}") from error
 
 
 def load_loss_curve(store: Store, run_prefix: str, stage: str) -> LossCurve:

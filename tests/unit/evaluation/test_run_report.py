@@ -116,7 +116,7 @@ def hostile(results: EvaluationResults) -> RunView:
         view,
         name=EVIL,
         config=f"name: {EVIL}\n$title ${{style}}",
-        stages=[
+        manifests=[
             Manifest(stage="align", inputs=2, accepted=1, rejected=1, reasons={EVIL: 1}),
             Manifest(stage="engrave", details={"base_model": EVIL}, fingerprint={"model": EVIL}),
         ],
@@ -143,10 +143,10 @@ def test_the_card_shows_hostile_text_as_text(results: EvaluationResults) -> None
 
 def test_partial_runs_have_a_report(results: EvaluationResults) -> None:
     view = made_up_run.view(results)
-    nothing = RunView(name="new", config="", stages=[])
+    nothing = RunView(name="new", config="", stages=made_up_run.STAGES, manifests=[])
     for partial in (
         nothing,
-        replace(nothing, stages=view.stages[:2]),
+        replace(nothing, manifests=view.manifests[:2]),
         replace(view, results=None),
         replace(view, tables={}, losses=()),
         replace(view, results=results.model_copy(update={"arms": (), "summaries": ()})),

@@ -6,20 +6,19 @@ from selfalign.evaluation.charts import intervals, nothing
 from selfalign.evaluation.markup import Markup, element, join
 from selfalign.evaluation.results import (
     BENCHMARKS,
-    ROLES,
     Accuracy,
     Benchmark,
     EvaluationResults,
     ItemSource,
-    Role,
 )
 from selfalign.evaluation.run_view import RunView
 from selfalign.evaluation.scales import number, percent
 from selfalign.evaluation.sections.common import MISSING, figure, note, share_cell, table
+from selfalign.roles import ROLES, ModelRole
 
 TITLES: dict[Benchmark, str] = {"hhh": "HHH", "truthfulqa": "TruthfulQA MC1"}
 # The colours that the same models have among the held-out answers.
-CLASSES: dict[Role, str] = {"base": "s2", "engraved": "s3", "final": "s4"}
+CLASSES: dict[ModelRole, str] = {"base": "s2", "engraved": "s3", "final": "s4"}
 HOW: dict[Benchmark, str] = {
     "hhh": (
         "Two replies, shown as A and B in both orders; the reply whose letters get the higher "

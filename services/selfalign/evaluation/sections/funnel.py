@@ -1,4 +1,4 @@
-"""Counts of every stage, and what rows were rejected for or failed of."""
+"""Counts of every stage, and why rows were rejected or failed."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ MAX_REASONS = 20
 
 def funnel_section(view: RunView) -> Markup:
     """Bars and table of the stages that have rows."""
-    stages = [stage for stage in view.stages if stage.inputs]
+    stages = [manifest for manifest in view.manifests if manifest.inputs]
     keys = join(
         *(
             part
@@ -34,8 +34,8 @@ def funnel_section(view: RunView) -> Markup:
         figure(
             chart,
             "Every input of a stage ends as exactly one row: inputs = accepted + rejected + "
-            "failed. The prompts of align and refine are the accepted ones, less the held-out "
-            "prompts.",
+            f"failed. {view.stages.aligned} and {view.stages.refined} take the accepted prompts, "
+            "less the held-out ones.",
         ),
         table(head, [_counts(stage) for stage in stages]) if stages else nothing(),
     )
@@ -50,9 +50,10 @@ def _counts(stage: Manifest) -> list[str]:
 def rejections_section(view: RunView) -> Markup:
     """For each stage, rows by reason, and one example of each."""
     parts: list[Markup] = []
-    for stage in view.stages:
-        if stage.reasons:
-            parts += [element("h3", stage.stage), *_reasons(stage, view.table(stage.stage))]
+    for manifest in view.manifests:
+        if manifest.reasons:
+            rows = view.table(manifest.stage)
+            parts += [element("h3", manifest.stage), *_reasons(manifest, rows)]
     return join(*parts) if parts else note("No row was rejected and none failed.")
 
 

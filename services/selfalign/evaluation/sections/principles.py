@@ -20,15 +20,15 @@ def principles_section(view: RunView) -> Markup:
     """Citations, heat map and agreement."""
     if view.results is None:
         return join(note("The evaluation is not done yet."), _heat(view))
-    parts = [_citations(view.results.citations), _heat(view)]
+    parts = [_citations(view.results.citations, view.stages.aligned), _heat(view)]
     if view.results.agreement is not None:
         parts.append(_agreement(view.results.agreement, view.rule_names()))
     return join(*parts)
 
 
-def _citations(found: Citations) -> Markup:
+def _citations(found: Citations, stage: str) -> Markup:
     if not found.rows:
-        return note("Stage align accepted no rows.")
+        return note(f"Stage {stage} accepted no rows.")
     values = {f"{each.rule} {each.name}": each.rows / found.rows for each in found.principles}
     texts = [
         f"{percent(share)}{_interval(each.share)}"
@@ -53,7 +53,7 @@ def _interval(estimate: IntervalEstimate | None) -> str:
 
 def _heat(view: RunView) -> Markup:
     names = view.rule_names()
-    counts, totals = rules_by_type(view.table("align"))
+    counts, totals = rules_by_type(view.table(view.stages.aligned))
     types = [name for name, _ in totals.most_common(MAX_TYPES)]
     shares = [[counts[name][rule] / totals[name] for rule in names] for name in types]
     chart = heat_map(

@@ -36,8 +36,10 @@ def config_digest(view: RunView) -> str:
 def provenance_rows(view: RunView) -> list[tuple[str, str, str, str]]:
     """(stage, digest of its fingerprint, model, number of objects) of every finished stage."""
     rows = []
-    for stage in view.stages:
-        fingerprint = json.dumps(stage.fingerprint, sort_keys=True, default=str)
-        model = stage.fingerprint.get("model", stage.fingerprint.get("model_id", ""))
-        rows.append((stage.stage, content_hash(fingerprint), str(model), str(len(stage.parts))))
+    for manifest in view.manifests:
+        fingerprint = json.dumps(manifest.fingerprint, sort_keys=True, default=str)
+        model = manifest.fingerprint.get("model", manifest.fingerprint.get("model_id", ""))
+        rows.append(
+            (manifest.stage, content_hash(fingerprint), str(model), str(len(manifest.parts)))
+        )
     return rows

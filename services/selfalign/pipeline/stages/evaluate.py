@@ -8,9 +8,10 @@ from selfalign.errors import ObjectExists, ObjectMissing
 from selfalign.evaluation.arms import evaluate_arm, merge
 from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.evaluation.evaluation_inputs import EvaluationInputs, aligned_rows
-from selfalign.evaluation.results import ROLES, ArmResults, Role
+from selfalign.evaluation.results import ArmResults
 from selfalign.evaluation.run_card import render_card
 from selfalign.evaluation.run_report import render_report
+from selfalign.evaluation.run_stages import ReportStages
 from selfalign.evaluation.run_view import load_run_view
 from selfalign.inference.build import build_engine
 from selfalign.pipeline.executors.base import Executor
@@ -18,13 +19,22 @@ from selfalign.pipeline.progress import ProgressEvent, Report
 from selfalign.pipeline.run import Run
 from selfalign.pipeline.stages.inputs import held_out_prompts
 from selfalign.pipeline.stages.training import merged_weights
+from selfalign.roles import ROLES, ModelRole
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.rows import PromptItem, Row, derive_seed
-from selfalign.storage.stages import StageName
+from selfalign.storage.stages import STAGES, TABLE_STAGES, TRAINING_STAGES, StageName
 from selfalign.storage.tables import part_info
 from selfalign.telemetry.metrics import Metrics
 
-TRAINED_BY: dict[Role, StageName] = {"engraved": "engrave", "final": "distill"}
+TRAINED_BY: dict[ModelRole, StageName] = {"engraved": "engrave", "final": "distill"}
+REPORT_STAGES = ReportStages(
+    names=STAGES,
+    tables=TABLE_STAGES,
+    trainings=TRAINING_STAGES,
+    aligned="align",
+    refined="refine",
+    evaluation="evaluate",
+)
 
 
 def run_evaluation(
@@ -37,7 +47,7 @@ def run_evaluation(
     prefix = run.prefix("evaluate")
     files = {"results.json": results.model_dump_json(indent=2).encode()}
     run.store.put(f"{prefix}/results.json", files["results.json"])
-    view = load_run_view(run.store, run.name)
+    view = load_run_view(run.store, run.name, REPORT_STAGES)
     files["report.html"] = render_report(view, run.config.evaluate.report_samples).encode()
     files["card.md"] = render_card(view).encode()
     for name, data in files.items():
@@ -64,7 +74,7 @@ def evaluation_inputs(run: Run) -> EvaluationInputs:
 
 
 def _arm(
-    run: Run, executor: Executor, report: Report, role: Role, inputs: EvaluationInputs
+    run: Run, executor: Executor, report: Report, role: ModelRole, inputs: EvaluationInputs
 ) -> ArmResults:
     """One model's results: from the store if a run that was stopped left them there."""
     key = f"{run.prefix('evaluate')}/arm-{role}.json"

@@ -1,4 +1,4 @@
-"""Loss curves of both trainings, and how long answers are."""
+"""How long answers are: in the training data, and of each arm."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,59 +10,22 @@ from selfalign.evaluation.markup import Markup, element, join
 from selfalign.evaluation.results import ARM_TITLES, ARMS
 from selfalign.evaluation.run_view import RunView
 from selfalign.evaluation.scales import number
-from selfalign.evaluation.sections.common import MISSING, figure, note, table
-from selfalign.storage.stages import TRAINING_STAGES
+from selfalign.evaluation.sections.common import figure
 
 # More dots than these hide each other.
 MAX_DOTS = 300
-# What a training stage's manifest may tell, and how it is called here.
-FACTS = {
-    "base_model": "Base model",
-    "rows": "Rows",
-    "tokens": "Tokens",
-    "steps": "Steps",
-    "global_batch_size": "Global batch",
-    "ranks": "Ranks",
-    "loss_first": "First loss",
-    "loss_last": "Last loss",
-    "seconds": "Seconds",
-}
-
-
-def training_section(view: RunView) -> Markup:
-    """Loss by optimizer step, and each training's facts."""
-    curves = {curve.stage: curve.points for curve in view.losses}
-    chart = line_chart("Training loss by step", curves, "optimizer step", "loss")
-    rows = [_facts(view, stage) for stage in TRAINING_STAGES if view.stage(stage)]
-    head = ("Stage", *FACTS.values())
-    return join(
-        note("Both trainings start from the base model; the loss counts answer tokens only."),
-        figure(chart, "Mean loss of the logged steps."),
-        table(head, rows, text_columns=2) if rows else Markup(""),
-    )
-
-
-def _facts(view: RunView, stage: str) -> list[str]:
-    manifest = view.stage(stage)
-    details = manifest.details if manifest else {}
-    return [stage, *(_fact(details.get(key)) for key in FACTS)]
-
-
-def _fact(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return MISSING
-    return number(value) if isinstance(value, int | float) else str(value)
 
 
 def lengths_section(view: RunView) -> Markup:
     """Lengths in the training data, then of the held-out answers."""
+    aligned, refined = view.stages.aligned, view.stages.refined
     data = {
-        f"{stage} ({verb})": accepted_lengths(view, stage)
-        for stage, verb in (("align", "stage 2"), ("refine", "stage 4"))
+        f"{aligned} (stage 2)": accepted_lengths(view, aligned),
+        f"{refined} (stage 4)": accepted_lengths(view, refined),
     }
     parts = [
         element("h3", "Training data"),
-        _curves(data, "Accepted answers of stages align and refine."),
+        _curves(data, f"Accepted answers of stages {aligned} and {refined}."),
         element("h3", "Held-out answers"),
         _held_out(held_out_lengths(view)),
     ]
