@@ -31,13 +31,15 @@ class Bootstrap:
         """
         if not values:
             return None
+        # Both of shape (clusters,); a resample draws that many of them with replacement.
         sums, counts = _by_cluster(values, clusters)
         rng = np.random.default_rng(self.seed)
         block = max(1, BLOCK_DRAWS // len(sums))
         means = []
         for start in range(0, self.samples, block):
-            size = (min(block, self.samples - start), len(sums))
+            size = (min(block, self.samples - start), len(sums))  # (resamples, clusters)
             drawn = rng.integers(0, len(sums), size=size)
+            # A ratio of sums, not a mean of means: clusters of unequal size weigh by their items.
             means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
         value = float(np.sum(sums) / np.sum(counts))
         return self._estimate(value, np.concatenate(means), len(values))
@@ -66,7 +68,10 @@ class Bootstrap:
 def _by_cluster(
     values: Sequence[float], clusters: Sequence[Hashable] | None
 ) -> "tuple[np.ndarray, np.ndarray]":
-    """Sum and count of each cluster; every value is its own where none are given."""
+    """Sum and count of each cluster, both of shape (clusters,), in order of first appearance.
+
+    Without clusters every value is one of its own.
+    """
     array = np.asarray(values, dtype=np.float64)
     if clusters is None:
         return array, np.ones(len(array))

@@ -67,7 +67,7 @@ def bars(
     """Horizontal bars in the order given.
 
     Args:
-        label: What they show, for the blind.
+        label: What they show, for screen readers.
         values: A length for each name.
         kinds: Each bar's class in the stylesheet.
         shown: Text at each bar's end; the number itself by default.
@@ -93,7 +93,7 @@ def bars(
 def heat_map(
     label: str, rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[float]]
 ) -> Markup:
-    """Shares 0..1 as cells, the darker the more; each cell tells its number when pointed at."""
+    """Shares 0..1 as cells, the darker the more; each cell shows its number under the pointer."""
     if not rows or not columns:
         return nothing()
     names = [clipped(name, 30) for name in rows]

@@ -15,12 +15,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def no_progress(phase: str, done: int, total: int) -> None:
-    """The default: tells nobody."""
+    """The default: reports nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFailure:
-    """What an item's request failed of."""
+    """Why an item's request failed."""
 
     reason: str
     """Name of the error type, e.g. EngineTimeout."""

@@ -29,8 +29,8 @@ class EvaluationSettings(Section):
     thoughts_tokens: PositiveInt = 96
     """Length limit of the thoughts, with two calls."""
     hhh_file: Path | None = None
-    """HHH comparisons (JSON lines: category, instruction, chosen, rejected). Without a file a few
-    items of our own stand in, too few to compare models by."""
+    """HHH comparisons (JSON lines: category, instruction, chosen, rejected). Without a file, a few
+    built-in items stand in: too few to compare models."""
     truthfulqa_file: Path | None = None
     """TruthfulQA.csv as published (Question, Best Answer, Incorrect Answers, Category)."""
     hhh_limit: Count | None = None
@@ -39,7 +39,7 @@ class EvaluationSettings(Section):
     probe_rows: Count = 64
     """Aligned rows whose claimed rules are probed, one request for each row and rule."""
     logprob_floor: Annotated[float, Field(lt=0.0, ge=-1000.0)] = -15.0
-    """Least log-probability: stands for candidates that the engine does not report, and bounds
+    """Lowest log-probability: stands for candidates that the engine does not report, and bounds
     those it reports, so that an unreported one never beats a reported one."""
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 2000
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95

@@ -82,7 +82,7 @@ def _constitution_ask(engine: Engine, inputs: EvaluationInputs) -> Ask:
 
 
 def measured(c: Constitution, blank: HeldOutAnswer, completion: Completion) -> HeldOutAnswer:
-    """The answer with all that its completion tells."""
+    """The answer with all that its completion says about it."""
     thoughts, rules = "", tuple[int, ...]()
     if blank.arm == "base_constitution":
         parsed = parse_completion(c, completion.text)

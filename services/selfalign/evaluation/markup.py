@@ -39,7 +39,7 @@ def join(*children: str) -> Markup:
 
 
 def svg(width: float, height: float, label: str, *children: str) -> Markup:
-    """A chart that scales down with the page but never up; `label` is read to the blind."""
+    """A chart that scales down with the page but never up; screen readers read `label`."""
     return element(
         "svg",
         *children,
@@ -56,7 +56,7 @@ def text_at(x: float, y: float, text: str, anchor: str = "start", class_: str = 
 
 
 def rect(x: float, y: float, width: float, height: float, class_: str, title: str) -> Markup:
-    """SVG rectangle that tells `title` when it is pointed at."""
+    """SVG rectangle that shows `title` under the pointer."""
     box = {"x": x, "y": y, "width": max(0.0, width), "height": height}
     return element("rect", element("title", title), class_=class_, **box)
 

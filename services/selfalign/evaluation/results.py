@@ -114,7 +114,7 @@ class BenchmarkScores(Record):
 
 
 class RuleProbe(Record):
-    """Which rules one aligned row claims, and how the model sees each rule's bearing on it."""
+    """Which rules one aligned row claims, and which ones matter for it according to the model."""
 
     prompt_id: str
     claimed: tuple[int, ...]

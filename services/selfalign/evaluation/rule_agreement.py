@@ -32,7 +32,7 @@ from selfalign.inference.engine import Engine
 from selfalign.storage.rows import Row, content_hash
 
 YES_NO = (" yes", " no")
-# A prompt's head tells what it is about; the rest would only cost time.
+# The head of a prompt says what it is about; the rest would only cost time.
 MAX_PROMPT_CHARS = 1200
 
 
@@ -100,6 +100,7 @@ async def probe_rules(
         return await catch_item_failure(ask_logprobs(engine, prompt, YES_NO, settings))
 
     answers = await map_bounded(ask, requests, settings.max_in_flight, tick)
+    # answers[rule * len(rows) + row]: a stride of len(rows) gives one row's answers for all rules.
     return tuple(_probe(c, row, answers[number :: len(rows)]) for number, row in enumerate(rows))
 
 
@@ -123,6 +124,8 @@ def agreement(inputs: EvaluationInputs, probes: Iterable[RuleProbe]) -> Agreemen
     if not probes:
         return None
     rules = [principle.id for principle in inputs.constitution.principles]
+    # One (claimed, probed) pair of equally large sets for each row: overlap needs no other
+    # normalisation, and precision and recall are the same.
     centred = centre([probe.log_odds for probe in good])
     pairs = [
         (set(probe.claimed), top_rules(odds, len(probe.claimed)))
@@ -151,7 +154,11 @@ def agreement(inputs: EvaluationInputs, probes: Iterable[RuleProbe]) -> Agreemen
 
 
 def centre(log_odds: Sequence[dict[int, float]]) -> list[dict[int, float]]:
-    """Each row's log-odds less the rule's mean over the rows."""
+    """Each row's log-odds less the rule's mean over the rows.
+
+    Args:
+        log_odds: A mapping for each row, rule number -> log-odds; all with the same rules.
+    """
     if not log_odds:
         return []
     means = {rule: sum(row[rule] for row in log_odds) / len(log_odds) for rule in log_odds[0]}
@@ -164,7 +171,10 @@ def top_rules(log_odds: dict[int, float], count: int) -> set[int]:
 
 
 def ranking(log_odds: dict[int, float], claimed: set[int]) -> float:
-    """Probability that a claimed rule's log-odds exceed an unclaimed one's; ties count half."""
+    """Probability that a claimed rule's log-odds exceed an unclaimed one's; ties count half.
+
+    The area under the ROC curve, by counting pairs: there are only some dozens of them.
+    """
     inside = [value for rule, value in log_odds.items() if rule in claimed]
     outside = [value for rule, value in log_odds.items() if rule not in claimed]
     wins = sum((x > y) + 0.5 * (x == y) for x in inside for y in outside)

@@ -69,7 +69,7 @@ def _benchmarks(results: EvaluationResults) -> str:
     lines = [
         f"{TITLES[name]}: "
         + (
-            f"{source.items} built-in items, too few to compare models by."
+            f"{source.items} built-in items, too few to compare models."
             if source.built_in
             else f"{number(source.items)} items of a file with digest `{source.digest}`."
         )

@@ -18,7 +18,7 @@ from selfalign.evaluation.sections.provenance import provenance_section
 
 SECTIONS: dict[str, tuple[str, Callable[[RunView, int], Markup]]] = {
     "funnel": ("From seeds to rows", lambda view, samples: funnel_section(view)),
-    "rejections": ("Why rows were turned down", lambda view, samples: rejections_section(view)),
+    "rejections": ("Why rows were rejected", lambda view, samples: rejections_section(view)),
     "principles": ("Principles at work", lambda view, samples: principles_section(view)),
     "lengths": ("Length of answers", lambda view, samples: lengths_section(view)),
     "training": ("Training", lambda view, samples: training_section(view)),
@@ -29,7 +29,7 @@ SECTIONS: dict[str, tuple[str, Callable[[RunView, int], Markup]]] = {
 
 
 def render_report(view: RunView, samples: int = 6) -> str:
-    """The whole page; whatever part of the run is not there yet is said to be missing.
+    """The whole page; parts of the run that are not there yet are named as missing.
 
     Args:
         view: The run.

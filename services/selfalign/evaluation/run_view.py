@@ -130,7 +130,7 @@ def load_results(store: Store, stage_prefix: str) -> EvaluationResults | None:
 
 
 def load_loss_curve(store: Store, run_prefix: str, stage: str) -> LossCurve:
-    """Loss by step from metrics.jsonl; lines without a loss, or torn by a kill, do not count."""
+    """Loss by step from metrics.jsonl; lines without a loss, or torn by a kill, are left out."""
     points: list[tuple[float, float]] = []
     for line in _text(store, f"{run_prefix}/{stage}/{METRICS_NAME}").splitlines():
         point = _loss(line)

@@ -1,4 +1,4 @@
-"""Filters of answers: each is a function that says why a text is turned down, or None.
+"""Filters of answers: each is a function that says why a text is rejected, or gives None.
 
 Reasons are stable: they are the keys of the funnel in manifests and reports.
 """

@@ -1,4 +1,4 @@
-"""What a filter says when it turns a text down."""
+"""What a filter says when it rejects a text."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a filter turns a text down, and what it saw."""
+    """Why a filter rejects a text, and what it saw."""
 
     reason: str
     """Stable: the key of the rejection in rows, manifests and reports."""

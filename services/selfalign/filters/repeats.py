@@ -121,6 +121,11 @@ def _last_kept(tokens: list[str], start: int, period: int, length: int) -> int:
 
 
 def _is_loop(length: int, period: int, settings: LoopSettings) -> bool:
+    """Whether `length` tokens that repeat with `period` are a loop.
+
+    A long block that comes twice is one already: twenty words are not repeated by chance. A short
+    one needs more rounds, and enough words in all: "very, very, very" is emphasis.
+    """
     if period >= settings.long_block and length >= 2 * period:
         return True
     return length >= max(settings.min_repeats * period, settings.min_words)

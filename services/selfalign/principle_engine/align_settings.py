@@ -35,15 +35,15 @@ class AlignFilterSettings(Section):
     """The post-filters of stage 2, in the order in which they run."""
 
     require_opening: bool = True
-    """Turn down completions whose thoughts lack the opening sentence."""
+    """Reject completions whose thoughts lack the opening sentence."""
     loops: LoopSettings = LoopSettings()
     truncated: Literal["reject", "keep"] = "reject"
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
     unfinished: bool = True
-    """Turn down answers that end with a colon or a comma."""
+    """Reject answers that end with a colon or a comma."""
     turn_markers: bool = True
-    """Turn down answers in which a line begins with a turn's header."""
+    """Reject answers in which a line begins with a turn's header."""
     exemplar_overlap: OverlapSettings = OverlapSettings()
     """Leaks of the exemplars, in place of the published list of words."""
     thoughts_overlap: ThoughtsOverlapSettings = ThoughtsOverlapSettings()
@@ -52,13 +52,13 @@ class AlignFilterSettings(Section):
     """Answers that begin with an apology (as published)."""
     refusal_openings: tuple[NonEmpty, ...] = ("I'm sorry", "I am sorry", "Sorry,")
     prompt_copy_share: Share = 0.6
-    """Turn down answers of which the instruction makes up more than this; 1 turns it off."""
+    """Reject answers of which the instruction makes up more than this; 1 turns it off."""
     min_distinct: Share = 0.35
-    """Turn down answers with a smaller share of distinct runs of four words; 0 turns it off."""
+    """Reject answers with a smaller share of distinct runs of four words; 0 turns it off."""
     min_chars: Count = 148
     """Of the answer: the published 160 less the end marker. Truncated ones may be shorter."""
     require_rule_agreement: bool = False
-    """Turn down thoughts in which a rule's number and name disagree; otherwise it is reported."""
+    """Reject thoughts in which a rule's number and name disagree; otherwise it is only reported."""
 
 
 class AlignSampling(AnswerSampling):
@@ -86,8 +86,8 @@ class PrincipleEngineSettings(Section):
     """Further tries with new seeds for a prompt whose answer is rejected."""
     filters: AlignFilterSettings = AlignFilterSettings()
     longest_query_tokens: PositiveInt = 96
-    """Prompts that the start-up check makes sure of; longer ones may still fit."""
+    """Longest prompt that the start-up check must find room for; longer ones may still fit."""
     deadline_s: Seconds = 900.0
     """For each call of the engine, waiting for room included."""
     max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 128
-    """Prompts of one stream in work at once."""
+    """Prompts of one stream that are worked on at once."""

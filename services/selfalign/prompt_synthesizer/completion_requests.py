@@ -1,4 +1,4 @@
-"""Completions asked of the engine: many under way at once, handed on in their order."""
+"""Completions asked of the engine: many under way at once, yielded in the order of requests."""
 
 import asyncio
 from collections import deque
@@ -10,7 +10,7 @@ from selfalign.inference.engine import Completion, Engine
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.settings.sampling import SamplingParams
 
-Answer = Completion | SelfAlignError
+CompletionOrError = Completion | SelfAlignError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class BoundedEngine:
         self._deadline_s = deadline_s
         self._room = asyncio.Semaphore(max_in_flight)
 
-    async def ask(self, request: CompletionRequest) -> Answer:
+    async def ask(self, request: CompletionRequest) -> CompletionOrError:
         """The completion, or the error that this one request ended with."""
         async with self._room:
             try:
@@ -49,16 +49,16 @@ class BoundedEngine:
 
 async def in_order(
     make: Callable[[int], CompletionRequest | None],
-    ask: Callable[[CompletionRequest], Awaitable[Answer]],
+    ask: Callable[[CompletionRequest], Awaitable[CompletionOrError]],
     window: int,
-) -> AsyncGenerator[tuple[int, CompletionRequest, Answer], None]:
+) -> AsyncGenerator[tuple[int, CompletionRequest, CompletionOrError], None]:
     """(number, request, answer) for numbers 0, 1, ... until `make` gives None.
 
-    `make(n)` is called once the answers before n - window + 1 were handed on and dealt with, so
-    what it makes of them does not depend on which answer came first. Closing the iterator (use
-    contextlib.aclosing) cancels what is under way.
+    `make(n)` is called once the consumer is done with answer n - window and all before it, and
+    before it sees a later one: what is made does not depend on which answer came first. Closing the
+    iterator (use contextlib.aclosing) cancels what is under way.
     """
-    pending: deque[tuple[int, CompletionRequest, asyncio.Task[Answer]]] = deque()
+    pending: deque[tuple[int, CompletionRequest, asyncio.Task[CompletionOrError]]] = deque()
     number = 0
     try:
         while True:

@@ -1,13 +1,13 @@
 """Candidates to rows of the ledger, and the verdicts of the local filters."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from selfalign.errors import SelfAlignError
 from selfalign.filters.rejection import Rejection
 from selfalign.inference.engine import Completion
 from selfalign.prompt_synthesizer.candidates import Candidate, Reason
-from selfalign.prompt_synthesizer.completion_requests import Answer, CompletionRequest
+from selfalign.prompt_synthesizer.completion_requests import CompletionOrError, CompletionRequest
 from selfalign.prompt_synthesizer.prompt_filters import check_instruction
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptFilterSettings
 from selfalign.prompt_synthesizer.topic_guided import Hint
@@ -18,7 +18,10 @@ Scope = tuple[str | int, ...]
 
 
 def instruction_rows(
-    scope: Scope, request: CompletionRequest, answer: Answer, candidates: Sequence[Candidate]
+    scope: Scope,
+    request: CompletionRequest,
+    answer: CompletionOrError,
+    candidates: Sequence[Candidate],
 ) -> list[Row]:
     """A row for each self-instruct candidate; one row for a completion that has none."""
     first = _blank_row(scope, 0, request, answer, "self_instruct")
@@ -33,7 +36,10 @@ def instruction_rows(
 
 
 def hint_rows(
-    scope: Scope, request: CompletionRequest, answer: Answer, candidates: Sequence[Candidate]
+    scope: Scope,
+    request: CompletionRequest,
+    answer: CompletionOrError,
+    candidates: Sequence[Candidate],
 ) -> list[Row]:
     """Exactly one row for each hint of the request."""
     rows = []
@@ -53,7 +59,7 @@ def topic_rows(
     scope: Scope,
     question_type: str,
     request: CompletionRequest,
-    answer: Answer,
+    answer: CompletionOrError,
     candidates: Sequence[Candidate],
 ) -> list[Row]:
     """A row for each topic candidate; one row for a completion that has none."""
@@ -82,27 +88,33 @@ def judge_instruction(row: Row, settings: PromptFilterSettings, examples: Sequen
     return _rejected(row, check_instruction(row.instruction, row.input, settings, examples))
 
 
-def judge_topic(row: Row, taken: Collection[str], wanted: int) -> Row:
-    """The row after the checks against the topics that are there.
+class TopicQuota:
+    """The topics of one question type: those that are known, and how many are still wanted."""
 
-    Args:
-        taken: Case-folded topics of the type.
-        wanted: Topics that its quota still lacks.
-    """
-    if row.status is not RowStatus.ACCEPTED:
+    def __init__(self, known: Sequence[str], wanted: int) -> None:
+        self.known = list(dict.fromkeys(known))
+        self.wanted = wanted
+        self._taken = {topic.casefold() for topic in self.known}
+
+    def judge(self, row: Row) -> Row:
+        """The row after the checks against the known topics; an accepted one becomes known."""
+        if row.status is not RowStatus.ACCEPTED:
+            return row
+        if row.topic.casefold() in self._taken:
+            return _rejected(row, Rejection(Reason.DUPLICATE_TOPIC, row.topic))
+        if self.wanted <= 0:
+            return _rejected(row, Rejection(Reason.SURPLUS, "the quota of the type is reached"))
+        self.wanted -= 1
+        self.known.append(row.topic)
+        self._taken.add(row.topic.casefold())
         return row
-    if row.topic.casefold() in taken:
-        return _rejected(row, Rejection(Reason.DUPLICATE_TOPIC, row.topic))
-    if wanted <= 0:
-        return _rejected(row, Rejection(Reason.SURPLUS, "the quota of the type is reached"))
-    return row
 
 
 def _blank_row(
     scope: Scope,
     number: int,
     request: CompletionRequest,
-    answer: Answer | None,
+    answer: CompletionOrError | None,
     source: str,
     hint: Hint | None = None,
 ) -> Row:

@@ -1,4 +1,4 @@
-"""Local filters: each looks at one candidate alone, and says what it saw when it turns it down."""
+"""Local filters: each looks at one candidate alone; a rejection says what was found."""
 
 import re
 import string

@@ -8,7 +8,7 @@ REMEDY = "shorten the seeds or show fewer of them, lower max_new_tokens, or rais
 
 
 async def check_limits(engine: Engine, info: EngineInfo, synthesizer: Synthesizer) -> None:
-    """Counts the tokens of the longest requests; engines that do not tell are trusted.
+    """Counts the tokens of the longest requests; what an engine does not report is not checked.
 
     Raises:
         ConfigError: naming the section, what does not fit, and the remedy.

@@ -1,4 +1,4 @@
-"""The wording of the meta prompts, from prompts.yaml or a file of yours."""
+"""The wording of stage 1's prompts: the built-in prompts.yaml, or a file like it."""
 
 import re
 from importlib.resources import files

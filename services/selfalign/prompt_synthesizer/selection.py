@@ -21,12 +21,14 @@ def select(
 ) -> list[Row]:
     """All candidates in their order: at most `wanted` stay accepted, the others get a reason.
 
-    De-duplication is greedy in the order of a hash of (run seed, row id), so neither arrival nor
-    workers decide who stays. Near-duplicates of a seed or a kept candidate (ROUGE-L of the
-    instructions over `threshold`) are rejected as `near_duplicate`. Of the rest, the first ones of
-    each source are accepted, `topic_guided_share` of them topic-guided; where one source has too
-    few, the other fills up. What is left over is rejected as `surplus`.
+    Near-duplicates of a seed or a kept candidate (ROUGE-L F-measure of the instructions over
+    `threshold`) are rejected as `near_duplicate`. Of the rest, the first ones of each source are
+    accepted, `topic_guided_share` of them topic-guided; where one source has too few, the other
+    fills up. What is left over is rejected as `surplus`.
     """
+    # Greedy de-duplication keeps whichever of two near-duplicates comes first. Similarity is not
+    # transitive, so the order decides even how many are kept: it is a hash of (run seed, row id),
+    # and neither the order of arrival nor the number of workers has a say.
     order = sorted(
         (number for number, row in enumerate(candidates) if row.status is RowStatus.ACCEPTED),
         key=lambda number: (
@@ -52,6 +54,12 @@ def select(
 def _near_duplicates(
     candidates: Sequence[Row], order: Sequence[int], seed_texts: Sequence[str], threshold: float
 ) -> dict[int, Rejection]:
+    """Number of a candidate -> why it is a duplicate.
+
+    `found.match` and `found.score` are arrays of shape (len(order),): for each text the first seed
+    or kept text that it is too similar to, and their F-measure. Matches below len(seed_texts) count
+    seeds, those above count places in `order`, and -1 stands for none.
+    """
     texts = [candidates[number].instruction for number in order]
     found = deduplicate(texts, seeds=seed_texts, threshold=threshold)
     verdicts: dict[int, Rejection] = {}
@@ -77,9 +85,10 @@ def _near_duplicates(
 def _mixed(
     candidates: Sequence[Row], kept: Sequence[int], wanted: int, topic_guided_share: float
 ) -> set[int]:
-    """The accepted ones of `kept`."""
+    """The accepted ones of `kept`, which is in the order of preference."""
     guided = [number for number in kept if candidates[number].source == TOPIC_GUIDED]
     others = [number for number in kept if candidates[number].source != TOPIC_GUIDED]
     count = min(len(guided), round(wanted * topic_guided_share))
+    # More than their share where the other source cannot fill the rest.
     count = max(count, min(len(guided), wanted - len(others)))
     return {*guided[:count], *others[: wanted - count]}

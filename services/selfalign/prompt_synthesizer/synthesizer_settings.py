@@ -22,7 +22,7 @@ class SynthesisSampling(SamplingParams):
 
 
 class PromptFilterSettings(Section):
-    """Which instructions are turned down on the spot; each check can be switched off."""
+    """Which instructions are rejected at once; each check can be switched off."""
 
     min_words: PositiveInt = 4
     max_words: PositiveInt | None = 150
@@ -49,11 +49,12 @@ class TopicSettings(Section):
     """Lines of a completion that are read."""
     max_words: PositiveInt = 3
     lookahead: PositiveInt = 4
-    """Completions of one type under way at once: a prompt shows what was known that many before."""
+    """Completions of one type under way at once: a prompt shows the topics that were known that
+    many completions earlier."""
 
 
 class SelfInstructSettings(Section):
-    """Instructions after the example of the task seeds."""
+    """Instructions modelled on the task seeds."""
 
     sampling: SynthesisSampling = SynthesisSampling()
     seeds_per_prompt: PositiveInt = 5
@@ -85,8 +86,8 @@ class PromptSynthesizerSettings(Section):
     self_instruct: SelfInstructSettings = SelfInstructSettings()
     topic_guided: TopicGuidedSettings = TopicGuidedSettings()
     wording: Path | None = None
-    """Your own prompts.yaml; the built-in one by default."""
+    """A prompts.yaml of your own; the built-in one by default."""
     max_in_flight: PositiveInt = 64
-    """Completions under way at once in one service, all streams together."""
+    """Completions under way at once in one service, over all streams."""
     deadline_s: Seconds = 600.0
     """For one completion, waiting for room included."""

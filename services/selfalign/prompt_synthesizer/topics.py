@@ -20,10 +20,10 @@ def shown_topics(known: Sequence[str], settings: TopicSettings, seed: int) -> li
 
 
 def render_topics(
-    wording: PromptTemplates, question_type: str, shown: Sequence[str], settings: TopicSettings
+    templates: PromptTemplates, question_type: str, shown: Sequence[str], settings: TopicSettings
 ) -> str:
     """The prompt: the model goes on with the next number of the list."""
-    text = fill(wording.topics, question_type=question_type, count=str(settings.listed))
+    text = fill(templates.topics, question_type=question_type, count=str(settings.listed))
     lines = [f"{number}. {topic}\n" for number, topic in enumerate(shown, 1)]
     return f"{text}\n\n{''.join(lines)}"
 

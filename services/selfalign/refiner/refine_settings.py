@@ -18,23 +18,23 @@ class RefineFilterSettings(Section):
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
     unfinished: bool = True
-    """Turn down answers that end with a colon or a comma."""
+    """Reject answers that end with a colon or a comma."""
     header_leak: bool = True
-    """Turn down answers that hold a heading of the layout or the verbose name."""
+    """Reject answers that hold a heading of the layout or the verbose name."""
     meta_leak_run: Count = 10
-    """Turn down answers with more words in a row of the verbose prompt's overview; 0 turns it
+    """Reject answers with more words in a row of the verbose prompt's overview; 0 turns it
     off."""
     introduction_run: Count = 10
     """The same for the self-introduction, unless the user's question is that turn's; 0 turns it
     off."""
     section_headings: tuple[NonEmpty, ...] = ("See also", "External links", "References")
-    """Turn down answers with such a heading: the model has slipped into an encyclopedia page."""
+    """Reject answers with such a heading: the model has slipped into an encyclopedia page."""
     prompt_copy_share: Share = 0.6
-    """Turn down answers of which the instruction makes up more than this; 1 turns it off."""
+    """Reject answers of which the instruction makes up more than this; 1 turns it off."""
     min_distinct: Share = 0.35
-    """Turn down answers with a smaller share of distinct runs of four words; 0 turns it off."""
+    """Reject answers with a smaller share of distinct runs of four words; 0 turns it off."""
     min_chars: Count = 0
-    """Of answers that ended by themselves."""
+    """Of answers that ended before the token limit."""
     min_chars_truncated: Count = 128
     """Of answers that the token limit ended (as published)."""
 
@@ -58,8 +58,8 @@ class RefinerSettings(Section):
     """Further tries with new seeds for a prompt whose answer is rejected."""
     filters: RefineFilterSettings = RefineFilterSettings()
     longest_query_tokens: PositiveInt = 256
-    """Prompts that the start-up check makes sure of; longer ones may still fit."""
+    """Longest prompt that the start-up check must find room for; longer ones may still fit."""
     deadline_s: Seconds = 900.0
     """For each call of the engine, waiting for room included."""
     max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 128
-    """Prompts of one stream in work at once."""
+    """Prompts of one stream that are worked on at once."""

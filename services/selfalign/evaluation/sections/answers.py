@@ -15,7 +15,7 @@ HEAD = (
     "Repeated", "Cites rules",
 )  # fmt: skip
 EXPLANATION = (
-    "Prompts that no training saw. Direct: answers at once, in its layout's format. Ended: "
+    "Prompts that no training saw. Direct: answers at once, in the format of its layout. Ended: "
     "stopped by itself, not at the length limit. Usable: direct, ended and not empty. Repeated: "
     "share of word trigrams that occurred before in the same answer. Small print: bootstrap "
     "interval, which is too narrow where answers are few or all alike."

@@ -63,8 +63,8 @@ def _benchmark(benchmark: Benchmark, results: EvaluationResults) -> list[Markup]
 def _source(source: ItemSource) -> Markup:
     if source.built_in:
         return note(
-            f"Built-in items ({source.items} of our own writing): they show that scoring works, "
-            "and are too few to compare models by. Name the real file in the settings.",
+            f"Built-in items ({source.items}, written for this project): they show that scoring "
+            "works, but are too few to compare models. Name the published file in the settings.",
             warn=True,
         )
     return note(f"{number(source.items)} items from {source.path} (sha256 {source.digest}…).")

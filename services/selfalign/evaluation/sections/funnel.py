@@ -71,7 +71,7 @@ def _reasons(stage: Manifest, rows: pa.Table) -> Iterable[Markup]:
     examples = first_evidence(rows)
     found = [(name, clipped(examples[name], 160)) for name in shown if examples.get(name)]
     if found:
-        body = table(("Reason", "What the filter saw, in one row"), found, text_columns=2)
+        body = table(("Reason", "What was found, in one row"), found, text_columns=2)
         yield element("details", element("summary", "An example of each"), body)
 
 

@@ -1,4 +1,4 @@
-"""Which rules stage 2 cites, where, and whether a probe agrees."""
+"""Which rules stage 2 cites, for which types of questions, and whether a probe agrees."""
 
 from collections import Counter, defaultdict
 
@@ -19,7 +19,7 @@ NO_TYPE = "self-instruct"
 def principles_section(view: RunView) -> Markup:
     """Citations, heat map and agreement."""
     if view.results is None:
-        return join(note("The evaluation is not done yet."), _heat(view))
+        return join(note("The evaluation is not finished yet."), _heat(view))
     parts = [_citations(view.results.citations, view.stages.aligned), _heat(view)]
     if view.results.agreement is not None:
         parts.append(_agreement(view.results.agreement, view.rule_names()))
@@ -88,13 +88,13 @@ def _agreement(found: Agreement, names: dict[int, str]) -> Markup:
     if found.overlap is None or found.ranking is None:
         return join(head, note(f"All {found.failed} probes failed.", warn=True))
     text = (
-        f"For {number(found.rows)} accepted rows the base model was asked of each rule whether it "
-        "bears on the prompt. Of the claimed rules, "
-        f"{percent(found.overlap.value)}{_interval(found.overlap)} are among the equally many "
-        f"that the probe finds; rules drawn at random would give {percent(found.chance_overlap)}. "
-        f"A claimed rule ranks above an unclaimed one in {percent(found.ranking.value)}"
-        f"{_interval(found.ranking)} of pairs (chance 50 %). Answers that the engine did not "
-        f"report: {number(found.missing)}; rows that failed: {number(found.failed)}."
+        f"For {number(found.rows)} accepted rows, the base model was asked about each rule: does "
+        "it matter for this prompt? The probe then picks as many rules as the row claims. "
+        f"{percent(found.overlap.value)}{_interval(found.overlap)} of the claimed rules are among "
+        f"them; picking at random would give {percent(found.chance_overlap)}. A claimed rule ranks "
+        f"above an unclaimed one in {percent(found.ranking.value)}{_interval(found.ranking)} of "
+        f"pairs (chance: 50 %). Answers that the engine did not report: {number(found.missing)}; "
+        f"rows that failed: {number(found.failed)}."
     )
     rows = [
         (
