@@ -8,10 +8,10 @@ from selfalign.evaluation.markup import Markup, element, escape, join
 from selfalign.evaluation.results import ARM_TITLES, EvaluationResults
 from selfalign.evaluation.run_view import RunView
 from selfalign.evaluation.scales import number, percent
+from selfalign.evaluation.sections.answer_lengths import lengths_section
 from selfalign.evaluation.sections.answers import answers_section
 from selfalign.evaluation.sections.benchmarks import multiple_choice_section
 from selfalign.evaluation.sections.funnel import funnel_section, rejections_section
-from selfalign.evaluation.sections.lengths import lengths_section
 from selfalign.evaluation.sections.losses import training_section
 from selfalign.evaluation.sections.principles import principles_section
 from selfalign.evaluation.sections.provenance import provenance_section

@@ -7,8 +7,8 @@ from selfalign.errors import SelfAlignError
 from selfalign.filters.rejection import Rejection
 from selfalign.inference.engine import Completion
 from selfalign.prompt_synthesizer.candidates import Candidate, Reason
-from selfalign.prompt_synthesizer.completion_requests import CompletionOrError, CompletionRequest
 from selfalign.prompt_synthesizer.prompt_filters import check_instruction
+from selfalign.prompt_synthesizer.synthesis_requests import CompletionOrError, SynthesisRequest
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptFilterSettings
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.storage.rows import Row, RowStatus, content_hash, prompt_id
@@ -19,7 +19,7 @@ Scope = tuple[str | int, ...]
 
 def instruction_rows(
     scope: Scope,
-    request: CompletionRequest,
+    request: SynthesisRequest,
     answer: CompletionOrError,
     candidates: Sequence[Candidate],
 ) -> list[Row]:
@@ -37,7 +37,7 @@ def instruction_rows(
 
 def hint_rows(
     scope: Scope,
-    request: CompletionRequest,
+    request: SynthesisRequest,
     answer: CompletionOrError,
     candidates: Sequence[Candidate],
 ) -> list[Row]:
@@ -58,7 +58,7 @@ def hint_rows(
 def topic_rows(
     scope: Scope,
     question_type: str,
-    request: CompletionRequest,
+    request: SynthesisRequest,
     answer: CompletionOrError,
     candidates: Sequence[Candidate],
 ) -> list[Row]:
@@ -113,7 +113,7 @@ class TopicQuota:
 def _blank_row(
     scope: Scope,
     number: int,
-    request: CompletionRequest,
+    request: SynthesisRequest,
     answer: CompletionOrError | None,
     source: str,
     hint: Hint | None = None,

@@ -11,12 +11,6 @@ from dataclasses import replace
 
 from selfalign.inference.engine import Completion, Engine
 from selfalign.prompt_synthesizer.candidates import Candidate
-from selfalign.prompt_synthesizer.completion_requests import (
-    BoundedEngine,
-    CompletionOrError,
-    CompletionRequest,
-    in_order,
-)
 from selfalign.prompt_synthesizer.ledger_rows import (
     TopicQuota,
     hint_rows,
@@ -30,6 +24,12 @@ from selfalign.prompt_synthesizer.self_instruct import (
     draw_seeds,
     parse_self_instruct,
     render_self_instruct,
+)
+from selfalign.prompt_synthesizer.synthesis_requests import (
+    BoundedEngine,
+    CompletionOrError,
+    SynthesisRequest,
+    in_order,
 )
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.prompt_synthesizer.topic_guided import (
@@ -82,13 +82,13 @@ class Synthesizer:
         settings = self._settings.topics
         topics = TopicQuota(known_topics, quota)
 
-        def make(number: int) -> CompletionRequest | None:
+        def make(number: int) -> SynthesisRequest | None:
             if number >= max_completions or topics.wanted <= 0:
                 return None
             own = derive_seed(seed, "topics", question_type, number)
             shown = shown_topics(topics.known, settings, own)
             prompt = render_topics(self._templates, question_type, shown, settings)
-            return CompletionRequest(prompt, settings.sampling, own)
+            return SynthesisRequest(prompt, settings.sampling, own)
 
         answers = in_order(make, self._engine.ask, settings.lookahead)
         async with aclosing(answers):
@@ -106,7 +106,7 @@ class Synthesizer:
         """Every candidate of `completions` completions, judged by the local filters."""
         settings = self._settings.self_instruct
 
-        def make(number: int) -> CompletionRequest | None:
+        def make(number: int) -> SynthesisRequest | None:
             return self.self_instruct_request(seed, number) if number < completions else None
 
         answers = in_order(make, self._engine.ask, self._window)
@@ -126,7 +126,7 @@ class Synthesizer:
         settings = self._settings.topic_guided
         size = 1 if settings.layout == "line" else settings.new_hints
 
-        def make(number: int) -> CompletionRequest | None:
+        def make(number: int) -> SynthesisRequest | None:
             chosen = tuple(hints[number * size : (number + 1) * size])
             return self.topic_guided_request(chosen, seed, number) if chosen else None
 
@@ -139,7 +139,7 @@ class Synthesizer:
                     judged = judge_instruction(row, settings.filters, asked.examples)
                     yield replace(judged, model_id=self.model_id)
 
-    def longest_requests(self) -> list[tuple[str, CompletionRequest]]:
+    def longest_requests(self) -> list[tuple[str, SynthesisRequest]]:
         """(settings section, its longest request, nearly): for the check of the engine's limits."""
         own, guided = self._settings.self_instruct, self._settings.topic_guided
         tasks = sorted(self._task_seeds, key=lambda task: -len(task.instruction + task.input))
@@ -150,23 +150,23 @@ class Synthesizer:
         listing = render_self_instruct(self._templates, tasks, own.listed)
         hinting = render_topic_guided(self._templates, shown, hints, lead=True)
         return [
-            ("self_instruct", CompletionRequest(listing, own.sampling, seed=0)),
-            ("topic_guided", CompletionRequest(hinting, guided.sampling, seed=0)),
+            ("self_instruct", SynthesisRequest(listing, own.sampling, seed=0)),
+            ("topic_guided", SynthesisRequest(hinting, guided.sampling, seed=0)),
         ]
 
-    def self_instruct_request(self, seed: int, number: int) -> CompletionRequest:
+    def self_instruct_request(self, seed: int, number: int) -> SynthesisRequest:
         """What is asked for the self-instruct completion `number`."""
         settings = self._settings.self_instruct
         own = derive_seed(seed, "self_instruct", number)
         shown = draw_seeds(self._task_seeds, settings.seeds_per_prompt, own)
         prompt = render_self_instruct(self._templates, shown, settings.listed)
-        return CompletionRequest(
+        return SynthesisRequest(
             prompt, settings.sampling, own, tuple(task.instruction for task in shown)
         )
 
     def topic_guided_request(
         self, hints: Sequence[Hint], seed: int, number: int
-    ) -> CompletionRequest:
+    ) -> SynthesisRequest:
         """What is asked for the topic-guided completion `number`, about `hints`."""
         settings = self._settings.topic_guided
         line = settings.layout == "line"
@@ -175,9 +175,9 @@ class Synthesizer:
         prompt = render_topic_guided(self._templates, shown, hints, lead=line)
         sampling = _stopping_at_newline(settings.sampling) if line else settings.sampling
         examples = tuple(topic.instruction for topic in shown)
-        return CompletionRequest(prompt, sampling, own, examples, tuple(hints))
+        return SynthesisRequest(prompt, sampling, own, examples, tuple(hints))
 
-    def _parse_guided(self, asked: CompletionRequest, answer: CompletionOrError) -> list[Candidate]:
+    def _parse_guided(self, asked: SynthesisRequest, answer: CompletionOrError) -> list[Candidate]:
         if not isinstance(answer, Completion):
             return []
         if self._settings.topic_guided.layout == "line":

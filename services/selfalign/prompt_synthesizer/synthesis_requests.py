@@ -14,7 +14,7 @@ CompletionOrError = Completion | SelfAlignError
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionRequest:
+class SynthesisRequest:
     """One completion to ask for."""
 
     prompt: str
@@ -33,7 +33,7 @@ class BoundedEngine:
         self._deadline_s = deadline_s
         self._room = asyncio.Semaphore(max_in_flight)
 
-    async def ask(self, request: CompletionRequest) -> CompletionOrError:
+    async def ask(self, request: SynthesisRequest) -> CompletionOrError:
         """The completion, or the error that this one request ended with."""
         async with self._room:
             try:
@@ -48,17 +48,17 @@ class BoundedEngine:
 
 
 async def in_order(
-    make: Callable[[int], CompletionRequest | None],
-    ask: Callable[[CompletionRequest], Awaitable[CompletionOrError]],
+    make: Callable[[int], SynthesisRequest | None],
+    ask: Callable[[SynthesisRequest], Awaitable[CompletionOrError]],
     window: int,
-) -> AsyncGenerator[tuple[int, CompletionRequest, CompletionOrError], None]:
+) -> AsyncGenerator[tuple[int, SynthesisRequest, CompletionOrError], None]:
     """(number, request, answer) for numbers 0, 1, ... until `make` gives None.
 
     `make(n)` is called once the consumer is done with answer n - window and all before it, and
     before it sees a later one: what is made does not depend on which answer came first. Closing the
     iterator (use contextlib.aclosing) cancels what is under way.
     """
-    pending: deque[tuple[int, CompletionRequest, asyncio.Task[CompletionOrError]]] = deque()
+    pending: deque[tuple[int, SynthesisRequest, asyncio.Task[CompletionOrError]]] = deque()
     number = 0
     try:
         while True:
