@@ -25,10 +25,10 @@ import yaml
 from huggingface_hub import AsyncInferenceClient
 from openai import AsyncOpenAI
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix, render_query
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.constitution.yaml_file import load_constitution
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.pipeline.run.run import create_or_resume, dump_config
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.settings.sampling import SamplingParams

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import student_layout
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign_training.__main__ import stand_alone
 from selfalign_training.config import TrainingConfig
 from selfalign_training.ranks import cores, prepare_environment

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.inference.contract.engine import Engine
 from selfalign.telemetry.metrics import Metrics
 from support.engine_double import EngineDouble, serving
 

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
+from selfalign.evaluation.arms import evaluate
 from selfalign.evaluation.benchmark_files import load_benchmarks
-from selfalign.evaluation.evaluate import evaluate
-from selfalign.evaluation.inputs import EvaluationInputs
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs
+from selfalign.evaluation.report.run_stages import ReportStages
+from selfalign.evaluation.report.run_view import LossCurve, RunView, view_table
 from selfalign.evaluation.results import EvaluationResults
-from selfalign.evaluation.run_view import LossCurve, RunView, view_table
-from selfalign.evaluation.settings import EvaluationSettings
-from selfalign.inference.engine import Completion
+from selfalign.inference.contract.engine import Completion
+from selfalign.roles import MODEL_ROLES
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import PromptItem, Row, RowStatus, prompt_id
@@ -23,6 +25,14 @@ from support.scripted_engine import ScriptedEngine
 
 TYPES = ("explaining a concept", "comparing two things", "planning ahead", "safety at home", "")
 REASONS = ("leaks_exemplar", "truncated", "too_short", "no_answer", "no_opening")
+STAGES = ReportStages(
+    names=("topics", "prompts", "align", "engrave", "refine", "distill", "evaluate"),
+    tables=("topics", "prompts", "align", "refine"),
+    trainings=("engrave", "distill"),
+    aligned="align",
+    refined="refine",
+    evaluation="evaluate",
+)
 QUESTIONS = (
     "How can I keep basil alive on a windowsill through the winter?",
     "Compare renting and buying a bicycle for a stay of three months.",
@@ -103,10 +113,8 @@ def answer(prompt: str, params: SamplingParams, seed: int | None) -> str | Compl
 
 async def results(rows: int = 60, **settings: Any) -> EvaluationResults:
     """An evaluation of three engines that guess."""
-    engines = {
-        role: HashEngine(answer, salt=role, missing=0.05) for role in ("base", "engraved", "final")
-    }
-    return await evaluate(inputs(rows, **settings), engines)  # type: ignore[arg-type]
+    engines = {role: HashEngine(answer, salt=role, missing=0.05) for role in MODEL_ROLES}
+    return await evaluate(inputs(rows, **settings), engines)
 
 
 def table_manifest(stage: str, inputs: int, accepted: int, failed: int = 0) -> Manifest:
@@ -145,7 +153,8 @@ def view(found: EvaluationResults | None, rows: int = 600) -> RunView:
     return RunView(
         name="made-up",
         config="name: made-up\nseed: 7\n",
-        stages=[
+        stages=STAGES,
+        manifests=[
             table_manifest("topics", 320, 210),
             table_manifest("prompts", 1800, 620, 12),
             table_manifest("align", 600, 400, 9),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from selfalign.inference.engine import Completion, EngineInfo
+from selfalign.inference.contract.engine import Completion, EngineInfo
 from selfalign.settings.sampling import SamplingParams
 
 

@@ -5,8 +5,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.streams.text import stream_text
 from selfalign.pipeline.run.run_file import load_run_config
 from selfalign.settings.sampling import SamplingParams

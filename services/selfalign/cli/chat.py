@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from selfalign.cli.inspect import RunOption, StoreOption
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_student_prompt, student_stops
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.events import Event
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.streams.text import stream_text
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.executors.register import EXECUTORS, make_executor

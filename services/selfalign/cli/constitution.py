@@ -8,8 +8,8 @@ import yaml
 
 from selfalign.constitution.importer import import_constitution
 from selfalign.constitution.lint import digest, lint
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from selfalign.errors import ConfigError
 from selfalign.events import Ready, emit
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.run_file import load_run_config
 from selfalign.pipeline.services.register import SERVICES, Service

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from selfalign.constitution.model import MetaPrompt, Student, StudentTurn
 from selfalign.constitution.render import GAP
+from selfalign.constitution.schema import MetaPrompt, Student, StudentTurn
 from selfalign.errors import DataError
 from selfalign.settings.documents import read_text
 

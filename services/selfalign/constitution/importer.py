@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from selfalign.constitution.import_student import import_student
-from selfalign.constitution.model import (
+from selfalign.constitution.render import GAP, render_meta, render_prefix
+from selfalign.constitution.schema import (
     RULES_PLACE,
     Constitution,
     Exemplar,
@@ -19,7 +20,6 @@ from selfalign.constitution.model import (
     Turn,
     Wording,
 )
-from selfalign.constitution.render import GAP, render_meta, render_prefix
 from selfalign.errors import DataError
 from selfalign.settings.documents import read_text
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from selfalign.constitution.model import Constitution, MetaPrompt, Turn
 from selfalign.constitution.parse import parse_completion
 from selfalign.constitution.render import render_prefix, render_query, render_thoughts
+from selfalign.constitution.schema import Constitution, MetaPrompt, Turn
 
 Severity = Literal["error", "warning"]
 MAX_PRINCIPLE_CHARS = 400
@@ -131,7 +131,7 @@ def _coverage(c: Constitution) -> _Findings:
             yield (
                 "warning",
                 f"principles[{index}].id",
-                f"is {principle.id}, expected {index + 1}: models count on",
+                f"is {principle.id}, expected {index + 1}: models number on from 1",
             )
     seen: dict[str, str] = {}
     for place, turn in c.turns():
@@ -179,7 +179,7 @@ def _student(c: Constitution) -> _Findings:
             "equals assistant_heading: the verbose prompt loses its own name",
         )
     if not s.standard.turns:
-        yield "warning", "student.standard.turns", "holds no turn in which it introduces itself"
+        yield "warning", "student.standard.turns", "has no turn in which it introduces itself"
     for field in ("standard", "concise", "verbose"):
         if s.name not in getattr(s, field).overview:
             yield "warning", f"student.{field}.overview", f"does not name {s.name!r}"

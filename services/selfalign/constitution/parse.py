@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from selfalign.constitution.model import Constitution
+from selfalign.constitution.schema import Constitution
 
-# `3 (helpful)`; after the rules sentence's lead a bare number counts too.
+# Thoughts mention other numbers too. Without the rules sentence only `3 (helpful)` is a citation;
+# after its lead a bare number is one as well, unless it is part of a decimal, of a number with
+# thousands separators, or of a percentage.
 _NAMED = re.compile(r"(?<!\d)(\d{1,3}) ?\(([^()\n]*)\)", re.ASCII)
 _NUMBERED = re.compile(r"(?<![\d.,])(\d{1,3})(?![\d%]|[.,]\d)(?: ?\(([^()\n]*)\))?", re.ASCII)
 
@@ -42,7 +44,7 @@ class ParsedCompletion:
 def parse_completion(c: Constitution, text: str) -> ParsedCompletion:
     """Splits a completion into thoughts, answer and what follows.
 
-    White space before the thoughts does not count: engines differ in keeping it.
+    White space before the thoughts is ignored: some engines keep it, others do not.
     """
     w = c.wording
     body = text.lstrip()
@@ -58,7 +60,12 @@ def parse_completion(c: Constitution, text: str) -> ParsedCompletion:
 
 
 def cited_rules(c: Constitution, thoughts: str) -> tuple[CitedRule, ...]:
-    """The rules that thoughts cite, each pair of number and name once, in order."""
+    """The rules that thoughts cite, each pair of number and name once, in order.
+
+    Number and name agree if the constitution has the number and the name is that principle's, in
+    any case; a bare number agrees with itself. Where they do not agree the number decides which
+    rule is cited, since that is what rows and counts are kept by.
+    """
     names = {principle.id: principle.name.casefold() for principle in c.principles}
     return tuple(
         CitedRule(
@@ -73,6 +80,7 @@ def cited_rules(c: Constitution, thoughts: str) -> tuple[CitedRule, ...]:
 
 def _citations(c: Constitution, thoughts: str) -> Iterator[tuple[int, str]]:
     lead = c.wording.rules_lead
+    # The last one: an analysis may use the same words before the sentence itself.
     place = thoughts.rfind(lead)
     pattern = _NAMED if place < 0 else _NUMBERED
     for match in pattern.finditer(thoughts, 0 if place < 0 else place + len(lead)):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from selfalign.constitution.model import RULES_PLACE, Constitution, Exemplar, MetaPrompt, Turn
+from selfalign.constitution.schema import RULES_PLACE, Constitution, Exemplar, MetaPrompt, Turn
 
 GAP = "\n\n"
 Meta = Literal["standard", "concise"]

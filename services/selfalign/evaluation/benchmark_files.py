@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from selfalign.errors import DataError
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.evaluation.results import ItemSource
-from selfalign.evaluation.settings import EvaluationSettings
 from selfalign.storage.rows import content_hash
 
 HHH_KEYS = ("category", "instruction", "chosen", "rejected")
@@ -70,7 +70,7 @@ def load_benchmarks(settings: EvaluationSettings) -> Benchmarks:
     """Reads both files, or the built-in items; to be called early, so that mistakes show early.
 
     Raises:
-        DataError: a file cannot be read or is no such file, with line and column.
+        DataError: a file cannot be read or has another format, with line and column.
     """
     hhh_data, hhh_origin = _read(settings.hhh_file, "hhh.jsonl", "evaluate.hhh_file")
     qa_data, qa_origin = _read(
@@ -97,7 +97,7 @@ def limited(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
 
 
 def parse_hhh(data: bytes, origin: str) -> tuple[HhhItem, ...]:
-    """HHH comparisons out of JSON lines; further keys and blank lines do not count.
+    """HHH comparisons out of JSON lines; further keys and blank lines are ignored.
 
     Raises:
         DataError: naming line and key.
@@ -123,7 +123,7 @@ def parse_hhh(data: bytes, origin: str) -> tuple[HhhItem, ...]:
 
 
 def parse_truthfulqa(data: bytes, origin: str) -> tuple[TruthfulQaItem, ...]:
-    """Questions with their MC1 choices out of TruthfulQA's CSV; repeated choices count once.
+    """Questions with their MC1 choices out of TruthfulQA's CSV; repeated choices are taken once.
 
     Raises:
         DataError: naming line and column.
@@ -135,7 +135,7 @@ def parse_truthfulqa(data: bytes, origin: str) -> tuple[TruthfulQaItem, ...]:
         if name not in header:
             raise DataError(
                 f"{origin}: line 1: has no column {name!r}; expected TruthfulQA's columns "
-                f"{QUESTION}, {BEST}, {INCORRECT} and, if you like, {CATEGORY}"
+                f"{QUESTION}, {BEST}, {INCORRECT} and optionally {CATEGORY}"
             )
     items = []
     for number, cells in rows:

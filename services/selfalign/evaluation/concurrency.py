@@ -15,12 +15,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def no_progress(phase: str, done: int, total: int) -> None:
-    """The default: tells nobody."""
+    """The default: reports nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """What an item's request failed of."""
+class ItemFailure:
+    """Why an item's request failed."""
 
     reason: str
     """Name of the error type, e.g. EngineTimeout."""
@@ -28,7 +28,7 @@ class Failure:
     """Its message."""
 
 
-async def guarded(call: Awaitable[R]) -> R | Failure:
+async def catch_item_failure(call: Awaitable[R]) -> R | ItemFailure:
     """The call's result, or its failure where that concerns this one request.
 
     Raises:
@@ -40,7 +40,7 @@ async def guarded(call: Awaitable[R]) -> R | Failure:
     except (EngineUnavailable, EngineUnauthorized):
         raise
     except (EngineError, PromptTooLong) as error:
-        return Failure(type(error).__name__, str(error))
+        return ItemFailure(type(error).__name__, str(error))
 
 
 async def map_bounded(

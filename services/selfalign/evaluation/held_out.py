@@ -7,26 +7,23 @@ It `ended` if the model stopped by itself (end token, or the next turn's heading
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 
-from selfalign.constitution.model import Constitution
+from selfalign.answering.constitution_calls import CallPlan, ConstitutionCaller
 from selfalign.constitution.parse import parse_completion
-from selfalign.constitution.render import (
-    engine_stops,
-    render_answer_cue,
-    render_prefix,
-    render_query,
-    render_student_prompt,
-    student_stops,
-)
-from selfalign.evaluation.concurrency import Failure, guarded, map_bounded
-from selfalign.evaluation.inputs import EvaluationInputs
-from selfalign.evaluation.results import AnswerSummary, Arm, Estimate, HeldOutAnswer
-from selfalign.inference.engine import Completion, Engine
-from selfalign.settings.sampling import SamplingParams
+from selfalign.constitution.render import engine_stops, render_student_prompt, student_stops
+from selfalign.constitution.schema import Constitution
+from selfalign.evaluation.concurrency import ItemFailure, catch_item_failure, map_bounded
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs
+from selfalign.evaluation.results import AnswerSummary, Arm, HeldOutAnswer, IntervalEstimate
+from selfalign.inference.contract.engine import Completion, Engine
 from selfalign.storage.rows import PromptItem, derive_seed
 
 TRIGRAM = 3
+# Part of every seed: another word would sample other answers.
+SEED_SCOPE = "evaluate"
+Ask = Callable[[PromptItem, int], Awaitable[Completion]]
+"""(prompt, seed) to what the model wrote."""
 
 
 async def answer_held_out(
@@ -39,18 +36,19 @@ async def answer_held_out(
     Raises:
         EngineUnavailable, EngineUnauthorized: the engine cannot be used.
     """
+    make = _constitution_ask if arm == "base_constitution" else _student_ask
+    ask = make(engine, inputs)
 
     async def answer(prompt: PromptItem) -> HeldOutAnswer:
-        seed = derive_seed(inputs.settings.seed, "evaluate", prompt.prompt_id)
-        ask = _ask_under_constitution if arm == "base_constitution" else _ask_student
-        completion = await guarded(ask(engine, inputs, prompt, seed))
+        seed = derive_seed(inputs.settings.seed, SEED_SCOPE, prompt.prompt_id)
+        completion = await catch_item_failure(ask(prompt, seed))
         blank = HeldOutAnswer(
             arm=arm,
             prompt_id=prompt.prompt_id,
             instruction=prompt.instruction,
             input=prompt.input,
         )
-        if isinstance(completion, Failure):
+        if isinstance(completion, ItemFailure):
             return blank.model_copy(
                 update={"reason": completion.reason, "evidence": completion.evidence}
             )
@@ -60,44 +58,31 @@ async def answer_held_out(
     return tuple(await map_bounded(answer, inputs.held_out, limit, tick))
 
 
-async def _ask_student(
-    engine: Engine, inputs: EvaluationInputs, prompt: PromptItem, seed: int
-) -> Completion:
+def _student_ask(engine: Engine, inputs: EvaluationInputs) -> Ask:
     c, settings = inputs.constitution, inputs.settings
-    text = render_student_prompt(c, prompt.instruction, prompt.input)
-    params = _with_stops(settings.sampling, student_stops(c))
-    return await engine.generate(text, params, seed=seed, deadline_s=settings.deadline_s)
+    params = settings.sampling.model_copy(update={"stop": student_stops(c)})
 
-
-async def _ask_under_constitution(
-    engine: Engine, inputs: EvaluationInputs, prompt: PromptItem, seed: int
-) -> Completion:
-    c, settings = inputs.constitution, inputs.settings
-    text = render_prefix(c) + render_query(c, prompt.instruction, prompt.input)
-    params = _with_stops(settings.sampling, engine_stops(c))
-    if settings.constitution_calls == "one":
+    async def ask(prompt: PromptItem, seed: int) -> Completion:
+        text = render_student_prompt(c, prompt.instruction, prompt.input)
         return await engine.generate(text, params, seed=seed, deadline_s=settings.deadline_s)
-    brief = settings.sampling.model_copy(
-        update={"max_new_tokens": settings.thoughts_tokens, "stop": ("\n",)}
-    )
-    thoughts = await engine.generate(text, brief, seed=seed, deadline_s=settings.deadline_s)
-    cue = render_answer_cue(c, thoughts.text)
-    answer = await engine.generate(text + cue, params, seed=seed, deadline_s=settings.deadline_s)
-    return Completion(
-        text=cue + answer.text,
-        finish_reason=answer.finish_reason,
-        prompt_tokens=answer.prompt_tokens,
-        completion_tokens=thoughts.completion_tokens + answer.completion_tokens,
-        latency_ms=thoughts.latency_ms + answer.latency_ms,
-    )
+
+    return ask
 
 
-def _with_stops(sampling: SamplingParams, stops: Sequence[str]) -> SamplingParams:
-    return sampling.model_copy(update={"stop": tuple(stops)})
+def _constitution_ask(engine: Engine, inputs: EvaluationInputs) -> Ask:
+    c, settings = inputs.constitution, inputs.settings
+    plan = CallPlan(
+        calls=settings.calls,
+        sampling=settings.sampling.model_copy(update={"stop": engine_stops(c)}),
+        thoughts_tokens=settings.thoughts_tokens,
+        deadline_s=settings.deadline_s,
+    )
+    caller = ConstitutionCaller(c, engine, plan)
+    return lambda prompt, seed: caller.ask(prompt.instruction, prompt.input, seed)
 
 
 def measured(c: Constitution, blank: HeldOutAnswer, completion: Completion) -> HeldOutAnswer:
-    """The answer with all that its completion tells."""
+    """The answer with all that its completion says about it."""
     thoughts, rules = "", tuple[int, ...]()
     if blank.arm == "base_constitution":
         parsed = parse_completion(c, completion.text)
@@ -150,7 +135,7 @@ def summarise(
     answers = list(answers)
     good = [answer for answer in answers if not answer.reason]
 
-    def mean(values: Iterable[float]) -> Estimate | None:
+    def mean(values: Iterable[float]) -> IntervalEstimate | None:
         return inputs.bootstrap.mean([float(value) for value in values])
 
     cites = mean(bool(answer.rules) for answer in good) if arm == "base_constitution" else None

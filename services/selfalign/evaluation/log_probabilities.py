@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfalign.errors import EngineError
-from selfalign.evaluation.settings import EvaluationSettings
-from selfalign.inference.engine import Engine
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
+from selfalign.inference.contract.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from selfalign.constitution.model import Constitution
 from selfalign.constitution.render import render_student_prompt
+from selfalign.constitution.schema import Constitution
 from selfalign.evaluation.benchmark_files import HhhItem, TruthfulQaItem
-from selfalign.evaluation.concurrency import Failure, guarded, map_bounded
-from selfalign.evaluation.inputs import EvaluationInputs
+from selfalign.evaluation.concurrency import ItemFailure, catch_item_failure, map_bounded
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs
 from selfalign.evaluation.log_probabilities import LogProbs, ask_logprobs
 from selfalign.evaluation.results import Benchmark, BenchmarkScores, ItemScore
-from selfalign.evaluation.truncation import Fitted, fit
-from selfalign.inference.engine import Engine
+from selfalign.evaluation.truncation import ItemPrompts, truncate_to_limit
+from selfalign.inference.contract.engine import Engine
 from selfalign.storage.rows import content_hash
 
 LETTERS = (" A", " B")
@@ -157,7 +157,7 @@ async def score_truthfulqa(engine: Engine, inputs: EvaluationInputs, tick: Tick)
 class Answers:
     """What the engine said to the prompts of one question."""
 
-    found: tuple[LogProbs | Failure, ...]
+    found: tuple[LogProbs | ItemFailure, ...]
     truncated: bool
 
 
@@ -172,18 +172,20 @@ async def _ask_all(
     settings = inputs.settings
     limit = (await engine.info()).max_input_tokens
 
-    async def fitted(question: Question) -> Fitted | Failure:
-        return await guarded(fit(engine, question.texts, question.render, limit))
+    async def fitted(question: Question) -> ItemPrompts | ItemFailure:
+        return await catch_item_failure(
+            truncate_to_limit(engine, question.texts, question.render, limit)
+        )
 
-    async def ask(prompt: str) -> LogProbs | Failure:
-        return await guarded(ask_logprobs(engine, prompt, candidates, settings))
+    async def ask(prompt: str) -> LogProbs | ItemFailure:
+        return await catch_item_failure(ask_logprobs(engine, prompt, candidates, settings))
 
     fits = await map_bounded(fitted, questions, settings.max_in_flight)
-    prompts = [prompt for one in fits if isinstance(one, Fitted) for prompt in one.prompts]
+    prompts = [prompt for one in fits if isinstance(one, ItemPrompts) for prompt in one.prompts]
     found = iter(await map_bounded(ask, prompts, settings.max_in_flight, tick))
     return [
         Answers((one,), truncated=False)
-        if isinstance(one, Failure)
+        if isinstance(one, ItemFailure)
         else Answers(tuple(next(found) for _ in one.prompts), one.truncated)
         for one in fits
     ]
@@ -204,7 +206,7 @@ def _item_score(
     )
     found = [answer for answer in answers.found if isinstance(answer, LogProbs)]
     for answer in answers.found:
-        if isinstance(answer, Failure):
+        if isinstance(answer, ItemFailure):
             return blank.model_copy(update={"reason": answer.reason, "evidence": answer.evidence})
     correct, margin, tie = verdict(found)
     missing = sum(answer.missing for answer in found)

@@ -1,19 +1,18 @@
 """What an evaluation found: JSON-serialisable records, arm by arm and put together."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-Role = Literal["base", "engraved", "final"]
-"""A model under test."""
+from selfalign.roles import ModelRole
+
 Arm = Literal["base_constitution", "base", "engraved", "final"]
 """A model and its layout: under the constitution, or a student's prompt without it."""
 Benchmark = Literal["hhh", "truthfulqa"]
 
-ROLES: tuple[Role, ...] = ("base", "engraved", "final")
-ARMS: tuple[Arm, ...] = ("base_constitution", "base", "engraved", "final")
-BENCHMARKS: tuple[Benchmark, ...] = ("hhh", "truthfulqa")
-ROLE_ARMS: dict[Role, tuple[Arm, ...]] = {
+ARMS: tuple[Arm, ...] = get_args(Arm)
+BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
+ROLE_ARMS: dict[ModelRole, tuple[Arm, ...]] = {
     "base": ("base_constitution", "base"),
     "engraved": ("engraved",),
     "final": ("final",),
@@ -32,7 +31,7 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Estimate(Record):
+class IntervalEstimate(Record):
     """A mean over n items with its bootstrap interval."""
 
     value: float
@@ -115,7 +114,7 @@ class BenchmarkScores(Record):
 
 
 class RuleProbe(Record):
-    """Which rules one aligned row claims, and how the model sees each rule's bearing on it."""
+    """Which rules one aligned row claims, and which ones matter for it according to the model."""
 
     prompt_id: str
     claimed: tuple[int, ...]
@@ -129,7 +128,7 @@ class RuleProbe(Record):
 class ArmResults(Record):
     """All that is asked of one model; stored by itself, so that a run resumes model by model."""
 
-    role: Role
+    role: ModelRole
     model_id: str
     seconds: float
     answers: tuple[HeldOutAnswer, ...] = ()
@@ -143,24 +142,24 @@ class AnswerSummary(Record):
     arm: Arm
     answered: int
     failed: int
-    direct: Estimate | None
-    ended: Estimate | None
-    usable: Estimate | None
-    empty: Estimate | None
-    chars: Estimate | None
-    tokens: Estimate | None
-    repetition: Estimate | None
-    cites_rules: Estimate | None
+    direct: IntervalEstimate | None
+    ended: IntervalEstimate | None
+    usable: IntervalEstimate | None
+    empty: IntervalEstimate | None
+    chars: IntervalEstimate | None
+    tokens: IntervalEstimate | None
+    repetition: IntervalEstimate | None
+    cites_rules: IntervalEstimate | None
     """Only for the arm under the constitution."""
 
 
 class Accuracy(Record):
     """One model's accuracy on a benchmark or one of its categories ("" is overall)."""
 
-    role: Role
+    role: ModelRole
     benchmark: Benchmark
     category: str
-    accuracy: Estimate | None
+    accuracy: IntervalEstimate | None
     chance: float
     failed: int
     missing: int
@@ -174,7 +173,7 @@ class PrincipleCitations(Record):
     rule: int
     name: str
     rows: int
-    share: Estimate | None
+    share: IntervalEstimate | None
     misnamed: int
     """Citations of this number under another principle's name."""
 
@@ -200,14 +199,14 @@ class PrincipleAgreement(Record):
 
 
 class Agreement(Record):
-    """Claimed against probed rules; definitions in principles.py."""
+    """Claimed against probed rules; definitions in rule_agreement.py."""
 
     rows: int
     failed: int
     missing: int
-    overlap: Estimate | None
+    overlap: IntervalEstimate | None
     chance_overlap: float
-    ranking: Estimate | None
+    ranking: IntervalEstimate | None
     """Chance is 0.5."""
     principles: tuple[PrincipleAgreement, ...]
 
@@ -233,7 +232,7 @@ class EvaluationResults(Record):
                 found[f"{score.role}.{score.benchmark}.failed"] = score.failed
         for summary in self.summaries:
             for name in ("direct", "ended", "usable", "chars"):
-                estimate: Estimate | None = getattr(summary, name)
+                estimate: IntervalEstimate | None = getattr(summary, name)
                 found[f"{summary.arm}.{name}"] = estimate.value if estimate else None
         if self.agreement and self.agreement.overlap:
             found["rules.overlap"] = self.agreement.overlap.value

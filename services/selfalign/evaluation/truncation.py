@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from selfalign.errors import PromptTooLong
-from selfalign.inference.engine import Engine
+from selfalign.inference.contract.engine import Engine
 
 ELLIPSIS = "..."
 SHRINK = 0.85
@@ -14,19 +14,19 @@ BYTES_PER_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class ItemPrompts:
     """Prompts that fit."""
 
     prompts: tuple[str, ...]
     truncated: bool
 
 
-async def fit(
+async def truncate_to_limit(
     engine: Engine,
     texts: tuple[str, ...],
     render: Callable[[tuple[str, ...]], tuple[str, ...]],
     limit: int | None,
-) -> Fitted:
+) -> ItemPrompts:
     """The item's prompts, each of at most `limit` tokens (None: unlimited).
 
     Too long texts lose their ends to one common length; the headers that a prompt ends with, and
@@ -47,7 +47,7 @@ async def fit(
             )
         prompts = render(tuple(head(text, length) for text in texts))
         truncated = True
-    return Fitted(prompts, truncated)
+    return ItemPrompts(prompts, truncated)
 
 
 def head(text: str, length: int) -> str:

@@ -1,1 +1,1 @@
-"""What principle-engine and refiner share: named filters, the loop detector, the retry loop."""
+"""What the filters of answers share: named checks, the loop detector, words and n-grams."""

@@ -1,12 +1,12 @@
-"""Filters of answers: each is a function that says why a text is turned down, or None.
+"""Filters of answers: each is a function that says why a text is rejected, or gives None.
 
 Reasons are stable: they are the keys of the funnel in manifests and reports.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
+from selfalign.filters.rejection import Rejection
 from selfalign.filters.repeats import distinct_share, without_code
 from selfalign.filters.words import words
 
@@ -15,71 +15,58 @@ EVIDENCE_CHARS = 160
 _SENTENCE_END = (".", "!", "?", "。", "！", "？", '"', "”", ")", "`")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Why a filter turns an answer down, and what it saw."""
-
-    reason: str
-    evidence: str
-
-
-def first_finding(findings: Iterable[Finding | None]) -> Finding | None:
-    """The first filter that objects; the ones after it are not run where `findings` is lazy."""
-    return next((finding for finding in findings if finding is not None), None)
-
-
 def excerpt(text: str) -> str:
     """The beginning of a text, for evidence."""
     return text if len(text) <= EVIDENCE_CHARS else f"{text[:EVIDENCE_CHARS]}..."
 
 
-def empty(answer: str) -> Finding | None:
+def empty(answer: str) -> Rejection | None:
     """`answer_empty`: nothing is left of the answer."""
-    return None if answer.strip() else Finding("answer_empty", "the answer has no text")
+    return None if answer.strip() else Rejection("answer_empty", "the answer has no text")
 
 
-def too_short(answer: str, min_chars: int) -> Finding | None:
+def too_short(answer: str, min_chars: int) -> Rejection | None:
     """`too_short`: fewer than `min_chars` characters."""
     if len(answer) >= min_chars:
         return None
-    return Finding("too_short", f"{len(answer)} of {min_chars} characters: {excerpt(answer)}")
+    return Rejection("too_short", f"{len(answer)} of {min_chars} characters: {excerpt(answer)}")
 
 
-def truncated(complete: bool, mode: Truncated, answer: str) -> Finding | None:
+def truncated(complete: bool, mode: Truncated, answer: str) -> Rejection | None:
     """`truncated`: the token limit ended the answer."""
     if complete or mode == "keep":
         return None
-    return Finding("truncated", f"the token limit ended it at: ...{answer[-60:]}")
+    return Rejection("truncated", f"the token limit ended it at: ...{answer[-60:]}")
 
 
-def unfinished(answer: str) -> Finding | None:
+def unfinished(answer: str) -> Rejection | None:
     """`unfinished`: the answer ends by announcing what does not come."""
     if not answer.endswith((":", ",", "：", "，")):
         return None
-    return Finding("unfinished", f"ends with {answer[-1]!r}: ...{answer[-60:]}")
+    return Rejection("unfinished", f"ends with {answer[-1]!r}: ...{answer[-60:]}")
 
 
-def holds_marker(answer: str, markers: Sequence[str], reason: str) -> Finding | None:
+def holds_marker(answer: str, markers: Sequence[str], reason: str) -> Rejection | None:
     """`reason`: a line of the answer begins with a header of the prompt's layout."""
     if not any(marker in answer for marker in markers):
         return None
     for line in answer.splitlines():
         for marker in markers:
             if line.lstrip().startswith(marker):
-                return Finding(reason, f"a line begins with {marker!r}: {excerpt(line)}")
+                return Rejection(reason, f"a line begins with {marker!r}: {excerpt(line)}")
     return None
 
 
-def begins_with(answer: str, openings: Sequence[str], reason: str) -> Finding | None:
+def begins_with(answer: str, openings: Sequence[str], reason: str) -> Rejection | None:
     """`reason`: the answer begins with one of the openings, whatever the case and apostrophe."""
     start = answer.lstrip().replace("’", "'").casefold()
     for opening in openings:
         if start.startswith(opening.casefold()):
-            return Finding(reason, f"begins with {opening!r}: {excerpt(answer)}")
+            return Rejection(reason, f"begins with {opening!r}: {excerpt(answer)}")
     return None
 
 
-def prompt_copied(answer: str, instruction: str, input: str, max_share: float) -> Finding | None:
+def prompt_copied(answer: str, instruction: str, input: str, max_share: float) -> Rejection | None:
     """`prompt_copied`: the answer is the prompt again, or mostly so.
 
     The instruction is looked for anywhere in the answer; the input only as the whole answer, since
@@ -88,15 +75,15 @@ def prompt_copied(answer: str, instruction: str, input: str, max_share: float) -
     said = words(answer)
     asked, given = words(instruction), words(input)
     if said and said in (asked, given, asked + given):
-        return Finding("prompt_copied", f"repeats the prompt: {excerpt(answer)}")
+        return Rejection("prompt_copied", f"repeats the prompt: {excerpt(answer)}")
     mostly = len(asked) > 3 and len(asked) > max_share * len(said)
     if mostly and f" {' '.join(asked)} " in f" {' '.join(said)} ":
         share = len(asked) / len(said)
-        return Finding("prompt_copied", f"{share:.0%} of the answer is the instruction")
+        return Rejection("prompt_copied", f"{share:.0%} of the answer is the instruction")
     return None
 
 
-def repetitive(answer: str, min_distinct: float, min_words: int = 40) -> Finding | None:
+def repetitive(answer: str, min_distinct: float, min_words: int = 40) -> Rejection | None:
     """`repetitive`: too few distinct runs of four words outside of code, in a text long enough."""
     text = without_code(answer) if "```" in answer else answer
     if len(text.split()) < min_words:
@@ -104,7 +91,7 @@ def repetitive(answer: str, min_distinct: float, min_words: int = 40) -> Finding
     share = distinct_share(text)
     if share >= min_distinct:
         return None
-    return Finding("repetitive", f"{share:.2f} of its 4-grams are distinct, below {min_distinct}")
+    return Rejection("repetitive", f"{share:.2f} of its 4-grams are distinct, below {min_distinct}")
 
 
 def drop_partial_word(answer: str) -> str:

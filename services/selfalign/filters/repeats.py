@@ -38,14 +38,10 @@ def cut_loops(text: str, settings: LoopSettings) -> str:
     if not settings.enabled:
         return text
     tokens = text.lower().split()
-    candidates = _candidates(tokens)
-    # Places are needed only where something repeats, which is rare.
-    places = list(_TOKEN.finditer(text)) if candidates else []
-    for start, period in candidates:
-        matched = start
-        while matched + period < len(tokens) and tokens[matched] == tokens[matched + period]:
-            matched += 1
-        length = matched + period - start
+    repeats = _repeats(tokens)
+    # Places in the text are needed only where something repeats, which is rare.
+    places = list(_TOKEN.finditer(text)) if repeats else []
+    for start, period, length in repeats:
         if _is_loop(length, period, settings):
             begin, end = places[start].start(), places[start + length - 1].end()
             letters = any(map(str.isalpha, text[begin:end]))
@@ -74,12 +70,31 @@ def without_code(text: str) -> str:
     return "\n".join(kept)
 
 
-def _candidates(tokens: list[str]) -> list[tuple[int, int]]:
-    """(start, period) of every block that may repeat at once, the earliest first.
+def _repeats(tokens: list[str]) -> list[tuple[int, int, int]]:
+    """(start, period, length in tokens) of every run that may be a loop, the earliest first.
 
-    A loop as long as `min_words` repeats some 4 words at the distance of its period, so all other
-    distances need no look.
+    In a run of period p every token equals the one p before it, as far as it reaches to both sides:
+    "a b c a b c a" has period 3 and length 7. Comparing all periods at all places would take time
+    quadratic in the tokens. A loop is at least `min_words` long, though, and so holds some 4-gram
+    twice at the distance of its period; only such pairs are followed up.
     """
+    runs: dict[tuple[int, int], int] = {}
+    for place, period in _repeated_grams(tokens):
+        # A gram inside the block may have repeated at a shorter distance first, and hidden the
+        # true beginning: go back as far as the period holds.
+        start = place
+        while start and tokens[start - 1] == tokens[start - 1 + period]:
+            start -= 1
+        if (start, period) not in runs:
+            end = place + period
+            while end < len(tokens) and tokens[end - period] == tokens[end]:
+                end += 1
+            runs[start, period] = end - start
+    return sorted((start, period, length) for (start, period), length in runs.items())
+
+
+def _repeated_grams(tokens: list[str]) -> list[tuple[int, int]]:
+    """(place, distance to the next occurrence) of each 4-gram that occurs again, once a run."""
     grams = ngrams(tokens, _GRAM)
     if len(set(grams)) == len(grams):
         return []
@@ -93,7 +108,7 @@ def _candidates(tokens: list[str]) -> list[tuple[int, int]]:
             if not found or found[-1][1] != period or tokens[before - 1] != tokens[place - 1]:
                 found.append((before, period))
         last[gram] = place
-    return sorted(found)
+    return found
 
 
 def _last_kept(tokens: list[str], start: int, period: int, length: int) -> int:
@@ -106,6 +121,11 @@ def _last_kept(tokens: list[str], start: int, period: int, length: int) -> int:
 
 
 def _is_loop(length: int, period: int, settings: LoopSettings) -> bool:
+    """Whether `length` tokens that repeat with `period` are a loop.
+
+    A long block that comes twice is one already: twenty words are not repeated by chance. A short
+    one needs more rounds, and enough words in all: "very, very, very" is emphasis.
+    """
     if period >= settings.long_block and length >= 2 * period:
         return True
     return length >= max(settings.min_repeats * period, settings.min_words)

@@ -19,7 +19,7 @@ class Overlap:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words of any script; punctuation and white space do not count."""
+    """Lower-case words of any script; punctuation and white space are left out."""
     return _WORD.findall(text.lower())
 
 

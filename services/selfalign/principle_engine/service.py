@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
+from selfalign.answering.readiness import Readiness
 from selfalign.constitution.lint import digest, lint
-from selfalign.constitution.load import parse_constitution
-from selfalign.constitution.model import Constitution
+from selfalign.constitution.schema import Constitution
+from selfalign.constitution.yaml_file import parse_constitution
 from selfalign.errors import ConfigError
-from selfalign.filters.readiness import Readiness
-from selfalign.inference.engine import Engine
+from selfalign.inference.contract.engine import Engine, EngineInfo
+from selfalign.inference.contract.lengths import check_lengths
 from selfalign.principle_engine.align import Aligner
-from selfalign.principle_engine.settings import PrincipleEngineSettings
+from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.rpc.convert import prompt_from_message, row_to_message
 from selfalign.rpc.server import ServiceRegistration
 from selfalign.rpc.streams import map_stream
@@ -71,7 +72,7 @@ class PrincipleEngineServicer(Base):
                 pb.Principle(id=one.id, name=one.name, text=one.text)
                 for one in self._constitution.principles
             ],
-            prefix=self._aligner.prefix,
+            prefix=self._aligner.caller.prefix,
         )
 
     async def LintConstitution(  # noqa: N802 - the name in the .proto
@@ -110,23 +111,19 @@ async def registration(
         PromptTooLong: constitution, longest query and answer do not fit the engine's context.
     """
     aligner = Aligner(constitution, engine, settings)
-    budget = settings.max_new_tokens
-    if settings.mode == "two_call":
-        budget += settings.thoughts_tokens
-    readiness = Readiness(
-        engine,
-        aligner.prefix,
-        settings.longest_query_tokens,
-        aligner.params.model_copy(update={"max_new_tokens": budget}),
-    )
 
-    async def check() -> None:
-        await readiness.check()
-        aligner.model_id = readiness.model_id
+    async def check_prompts(info: EngineInfo) -> None:
+        caller = aligner.caller
+        await check_lengths(
+            engine, caller.prefix, settings.longest_query_tokens, caller.plan.longest
+        )
 
-    await readiness.at_start()
-    aligner.model_id = readiness.model_id
+    def set_model_id(model_id: str) -> None:
+        aligner.model_id = model_id
+
+    readiness = Readiness(engine, check_prompts, set_model_id)
+    await readiness.check_at_start()
     servicer = PrincipleEngineServicer(aligner, constitution)
     # The generated stubs have no types of their own.
     add: Any = stubs.add_PrincipleEngineServiceServicer_to_server
-    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), check)
+    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), readiness.check)

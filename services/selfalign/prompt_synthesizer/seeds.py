@@ -1,4 +1,4 @@
-"""Task seeds and topic seeds: ours, or files of yours in our format or the published ones."""
+"""Task seeds and topic seeds: built in, or files of this format or the published one."""
 
 import json
 from collections.abc import Callable

@@ -4,15 +4,15 @@ import random
 import re
 from collections.abc import Sequence
 
-from selfalign.prompt_synthesizer.candidates import Candidate
-from selfalign.prompt_synthesizer.filters import Reason, Rejection, shorten
+from selfalign.filters.rejection import Rejection
+from selfalign.prompt_synthesizer.candidates import Candidate, Reason, shorten
+from selfalign.prompt_synthesizer.prompt_templates import PromptTemplates, fill
 from selfalign.prompt_synthesizer.seeds import TaskSeed
-from selfalign.prompt_synthesizer.wording import Wording, fill
 
 NO_INPUT = "<noinput>"
 HEADER = re.compile(r"^[ \t]*\d+\.[ \t]+Instruction:", re.MULTILINE)
 INPUT = re.compile(r"^[ \t]*\d+\.[ \t]+Input:", re.MULTILINE)
-# Some models go on to solve the task; the answer is none of the prompt.
+# Some models go on to solve the task; their answer is no part of the prompt.
 OUTPUT = re.compile(r"^[ \t]*\d+\.[ \t]+Output:", re.MULTILINE)
 ABSENT = re.compile(r"<?\s*no[ _]?input\s*>?\.?", re.IGNORECASE)
 
@@ -22,14 +22,14 @@ def draw_seeds(pool: Sequence[TaskSeed], count: int, seed: int) -> list[TaskSeed
     return random.Random(seed).sample(list(pool), min(count, len(pool)))
 
 
-def render_self_instruct(wording: Wording, shown: Sequence[TaskSeed], listed: int) -> str:
+def render_self_instruct(templates: PromptTemplates, shown: Sequence[TaskSeed], listed: int) -> str:
     """The prompt: it ends with the open header of the next task."""
     tasks = [
         f"###\n{number}. Instruction: {_one_line(task.instruction)}\n"
         f"{number}. Input:\n{task.input or NO_INPUT}\n"
         for number, task in enumerate(shown, 1)
     ]
-    text = fill(wording.self_instruct, count=str(listed))
+    text = fill(templates.self_instruct, count=str(listed))
     return f"{text}\n{''.join(tasks)}###\n{_cue(len(shown))}"
 
 
@@ -49,7 +49,7 @@ def parse_self_instruct(completion: str, *, shown: int, cut: bool) -> list[Candi
         rejection = Rejection(Reason.TRUNCATED, "the token limit ended this task")
         last = candidates[-1]
         candidates[-1] = Candidate(last.raw, last.text, last.input, rejection)
-    # The first header is ours, not the model's.
+    # The first header comes from the prompt, not from the model.
     first = candidates[0]
     raw = first.raw.removeprefix(_cue(shown))
     candidates[0] = Candidate(raw, first.text, first.input, first.rejection)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
-from selfalign.errors import ConfigError, EngineError
-from selfalign.inference.engine import Engine
-from selfalign.prompt_synthesizer.limits import check_limits
+from selfalign.answering.readiness import Readiness
+from selfalign.errors import ConfigError
+from selfalign.inference.contract.engine import Engine, EngineInfo
+from selfalign.prompt_synthesizer.prompt_lengths import check_limits
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
-from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
 from selfalign.prompt_synthesizer.synthesizer import Synthesizer
+from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.rpc.convert import row_to_message
 from selfalign.rpc.server import ServiceRegistration
@@ -105,22 +106,15 @@ async def registration(
         engine, settings, load_task_seeds(task_seeds), load_topic_seeds(topic_seeds)
     )
 
-    async def check() -> None:
-        info = await engine.info()
-        if not synthesizer.model_id:
-            await check_limits(engine, info, synthesizer)
-            synthesizer.model_id = info.model_id
+    async def check_prompts(info: EngineInfo) -> None:
+        await check_limits(engine, info, synthesizer)
 
-    try:
-        await check()
-    except EngineError as error:
-        if not _is_passing(error):
-            raise
+    def set_model_id(model_id: str) -> None:
+        synthesizer.model_id = model_id
+
+    readiness = Readiness(engine, check_prompts, set_model_id)
+    await readiness.check_at_start()
     servicer = PromptSynthesizerServicer(synthesizer)
     # The generated stubs have no types of their own.
     add: Any = stubs.add_PromptSynthesizerServiceServicer_to_server
-    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), check)
-
-
-def _is_passing(error: EngineError) -> bool:
-    return error.grpc_status in ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")
+    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), readiness.check)

@@ -9,23 +9,29 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from selfalign.inference.engine import Completion, Engine
-from selfalign.prompt_synthesizer.candidate_rows import (
+from selfalign.inference.contract.engine import Completion, Engine
+from selfalign.prompt_synthesizer.candidates import Candidate
+from selfalign.prompt_synthesizer.ledger_rows import (
+    TopicQuota,
     hint_rows,
     instruction_rows,
     judge_instruction,
-    judge_topic,
     topic_rows,
 )
-from selfalign.prompt_synthesizer.candidates import Candidate
-from selfalign.prompt_synthesizer.requests import Answer, Asker, Request, in_order
+from selfalign.prompt_synthesizer.prompt_templates import load_prompt_templates
 from selfalign.prompt_synthesizer.seeds import TaskSeed, TopicSeed
 from selfalign.prompt_synthesizer.self_instruct import (
     draw_seeds,
     parse_self_instruct,
     render_self_instruct,
 )
-from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
+from selfalign.prompt_synthesizer.synthesis_requests import (
+    BoundedEngine,
+    CompletionOrError,
+    SynthesisRequest,
+    in_order,
+)
+from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.prompt_synthesizer.topic_guided import (
     Hint,
     draw_topic_seeds,
@@ -34,9 +40,8 @@ from selfalign.prompt_synthesizer.topic_guided import (
     render_topic_guided,
 )
 from selfalign.prompt_synthesizer.topics import parse_topics, render_topics, shown_topics
-from selfalign.prompt_synthesizer.wording import load_wording
 from selfalign.settings.sampling import SamplingParams
-from selfalign.storage.rows import Row, RowStatus, derive_seed
+from selfalign.storage.rows import Row, derive_seed
 
 
 class Synthesizer:
@@ -54,12 +59,12 @@ class Synthesizer:
         self._settings = settings
         self._task_seeds = tuple(task_seeds)
         self._topic_seeds = tuple(topic_seeds)
-        self._wording = load_wording(settings.wording)
-        self._asker = Asker(engine, settings.max_in_flight, settings.deadline_s)
+        self._templates = load_prompt_templates(settings.wording)
+        self._engine = BoundedEngine(engine, settings.max_in_flight, settings.deadline_s)
         # Twice the room, so that one slow completion at the head does not idle the engine.
         self._window = 2 * settings.max_in_flight
         self.model_id = model_id
-        """Written into every row; may be set once the engine has told."""
+        """Written into every row; set once the engine has named its model."""
 
     async def brainstorm(
         self,
@@ -75,19 +80,17 @@ class Synthesizer:
         what a prompt shows does not depend on which of them comes first.
         """
         settings = self._settings.topics
-        known = list(dict.fromkeys(known_topics))
-        taken = {topic.casefold() for topic in known}
-        wanted = quota
+        topics = TopicQuota(known_topics, quota)
 
-        def make(number: int) -> Request | None:
-            if number >= max_completions or wanted <= 0:
+        def make(number: int) -> SynthesisRequest | None:
+            if number >= max_completions or topics.wanted <= 0:
                 return None
             own = derive_seed(seed, "topics", question_type, number)
-            shown = shown_topics(known, settings, own)
-            prompt = render_topics(self._wording, question_type, shown, settings)
-            return Request(prompt, settings.sampling, own)
+            shown = shown_topics(topics.known, settings, own)
+            prompt = render_topics(self._templates, question_type, shown, settings)
+            return SynthesisRequest(prompt, settings.sampling, own)
 
-        answers = in_order(make, self._asker.ask, settings.lookahead)
+        answers = in_order(make, self._engine.ask, settings.lookahead)
         async with aclosing(answers):
             async for number, asked, answer in answers:
                 candidates: list[Candidate] = []
@@ -95,23 +98,18 @@ class Synthesizer:
                     candidates = parse_topics(answer.text, cut=_cut(answer), settings=settings)
                 scope = ("topics", question_type, number)
                 for row in topic_rows(scope, question_type, asked, answer, candidates):
-                    judged = judge_topic(row, taken, wanted)
-                    if judged.status is RowStatus.ACCEPTED:
-                        wanted -= 1
-                        taken.add(judged.topic.casefold())
-                        known.append(judged.topic)
-                    yield replace(judged, model_id=self.model_id)
-                if wanted <= 0:
+                    yield replace(topics.judge(row), model_id=self.model_id)
+                if topics.wanted <= 0:
                     return
 
     async def self_instruct(self, completions: int, seed: int) -> AsyncGenerator[Row, None]:
         """Every candidate of `completions` completions, judged by the local filters."""
         settings = self._settings.self_instruct
 
-        def make(number: int) -> Request | None:
+        def make(number: int) -> SynthesisRequest | None:
             return self.self_instruct_request(seed, number) if number < completions else None
 
-        answers = in_order(make, self._asker.ask, self._window)
+        answers = in_order(make, self._engine.ask, self._window)
         async with aclosing(answers):
             async for number, asked, answer in answers:
                 candidates: list[Candidate] = []
@@ -128,11 +126,11 @@ class Synthesizer:
         settings = self._settings.topic_guided
         size = 1 if settings.layout == "line" else settings.new_hints
 
-        def make(number: int) -> Request | None:
+        def make(number: int) -> SynthesisRequest | None:
             chosen = tuple(hints[number * size : (number + 1) * size])
             return self.topic_guided_request(chosen, seed, number) if chosen else None
 
-        answers = in_order(make, self._asker.ask, self._window)
+        answers = in_order(make, self._engine.ask, self._window)
         async with aclosing(answers):
             async for number, asked, answer in answers:
                 candidates = self._parse_guided(asked, answer)
@@ -141,54 +139,45 @@ class Synthesizer:
                     judged = judge_instruction(row, settings.filters, asked.examples)
                     yield replace(judged, model_id=self.model_id)
 
-    def longest_requests(self) -> list[tuple[str, Request]]:
+    def longest_requests(self) -> list[tuple[str, SynthesisRequest]]:
         """(settings section, its longest request, nearly): for the check of the engine's limits."""
+        own, guided = self._settings.self_instruct, self._settings.topic_guided
         tasks = sorted(self._task_seeds, key=lambda task: -len(task.instruction + task.input))
+        tasks = tasks[: own.seeds_per_prompt]
         topics = sorted(self._topic_seeds, key=lambda seed: -len(seed.instruction))
-        guided = self._settings.topic_guided
-        own = self._settings.self_instruct
         hints = [Hint(seed.question_type, seed.topic) for seed in topics[: guided.new_hints]]
+        shown = topics[: guided.seed_hints]
+        listing = render_self_instruct(self._templates, tasks, own.listed)
+        hinting = render_topic_guided(self._templates, shown, hints, lead=True)
         return [
-            (
-                "self_instruct",
-                Request(
-                    render_self_instruct(self._wording, tasks[: own.seeds_per_prompt], own.listed),
-                    own.sampling,
-                    0,
-                ),
-            ),
-            (
-                "topic_guided",
-                Request(
-                    render_topic_guided(
-                        self._wording, topics[: guided.seed_hints], hints, lead=True
-                    ),
-                    guided.sampling,
-                    0,
-                ),
-            ),
+            ("self_instruct", SynthesisRequest(listing, own.sampling, seed=0)),
+            ("topic_guided", SynthesisRequest(hinting, guided.sampling, seed=0)),
         ]
 
-    def self_instruct_request(self, seed: int, number: int) -> Request:
+    def self_instruct_request(self, seed: int, number: int) -> SynthesisRequest:
         """What is asked for the self-instruct completion `number`."""
         settings = self._settings.self_instruct
         own = derive_seed(seed, "self_instruct", number)
         shown = draw_seeds(self._task_seeds, settings.seeds_per_prompt, own)
-        prompt = render_self_instruct(self._wording, shown, settings.listed)
-        return Request(prompt, settings.sampling, own, tuple(task.instruction for task in shown))
+        prompt = render_self_instruct(self._templates, shown, settings.listed)
+        return SynthesisRequest(
+            prompt, settings.sampling, own, tuple(task.instruction for task in shown)
+        )
 
-    def topic_guided_request(self, hints: Sequence[Hint], seed: int, number: int) -> Request:
+    def topic_guided_request(
+        self, hints: Sequence[Hint], seed: int, number: int
+    ) -> SynthesisRequest:
         """What is asked for the topic-guided completion `number`, about `hints`."""
         settings = self._settings.topic_guided
         line = settings.layout == "line"
         own = derive_seed(seed, "topic_guided", number)
         shown = draw_topic_seeds(self._topic_seeds, settings.seed_hints, own)
-        prompt = render_topic_guided(self._wording, shown, hints, lead=line)
+        prompt = render_topic_guided(self._templates, shown, hints, lead=line)
         sampling = _stopping_at_newline(settings.sampling) if line else settings.sampling
         examples = tuple(topic.instruction for topic in shown)
-        return Request(prompt, sampling, own, examples, tuple(hints))
+        return SynthesisRequest(prompt, sampling, own, examples, tuple(hints))
 
-    def _parse_guided(self, asked: Request, answer: Answer) -> list[Candidate]:
+    def _parse_guided(self, asked: SynthesisRequest, answer: CompletionOrError) -> list[Candidate]:
         if not isinstance(answer, Completion):
             return []
         if self._settings.topic_guided.layout == "line":

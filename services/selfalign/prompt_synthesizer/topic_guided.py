@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfalign.prompt_synthesizer.candidates import Candidate
-from selfalign.prompt_synthesizer.filters import Reason, Rejection, shorten
+from selfalign.filters.rejection import Rejection
+from selfalign.prompt_synthesizer.candidates import Candidate, Reason, shorten
+from selfalign.prompt_synthesizer.prompt_templates import PromptTemplates, fill
 from selfalign.prompt_synthesizer.seeds import TopicSeed
-from selfalign.prompt_synthesizer.wording import Wording, fill
 
 MARKER = "instruction:"
 NUMBER = re.compile(r"^\s*(\d+)\.\s")
@@ -28,7 +28,7 @@ def draw_topic_seeds(pool: Sequence[TopicSeed], count: int, seed: int) -> list[T
 
 
 def render_topic_guided(
-    wording: Wording, shown: Sequence[TopicSeed], hints: Sequence[Hint], *, lead: bool
+    templates: PromptTemplates, shown: Sequence[TopicSeed], hints: Sequence[Hint], *, lead: bool
 ) -> str:
     """The prompt: all hints, then the instructions of the examples.
 
@@ -41,7 +41,7 @@ def render_topic_guided(
         f"{line}, {MARKER} {seed.instruction}" for line, seed in zip(lines, shown, strict=False)
     ]
     text = fill(
-        wording.topic_guided,
+        templates.topic_guided,
         count=str(len(lines)),
         hints="\n".join(lines),
         instructions="\n".join(written),

@@ -4,10 +4,11 @@ import random
 import re
 from collections.abc import Sequence
 
-from selfalign.prompt_synthesizer.candidates import Candidate
-from selfalign.prompt_synthesizer.filters import Reason, Rejection, check_topic, shorten
-from selfalign.prompt_synthesizer.settings import TopicSettings
-from selfalign.prompt_synthesizer.wording import Wording, fill
+from selfalign.filters.rejection import Rejection
+from selfalign.prompt_synthesizer.candidates import Candidate, Reason, shorten
+from selfalign.prompt_synthesizer.prompt_filters import check_topic
+from selfalign.prompt_synthesizer.prompt_templates import PromptTemplates, fill
+from selfalign.prompt_synthesizer.synthesizer_settings import TopicSettings
 
 NUMBER = re.compile(r"^\s*\d+\.\s+")
 
@@ -19,10 +20,10 @@ def shown_topics(known: Sequence[str], settings: TopicSettings, seed: int) -> li
 
 
 def render_topics(
-    wording: Wording, question_type: str, shown: Sequence[str], settings: TopicSettings
+    templates: PromptTemplates, question_type: str, shown: Sequence[str], settings: TopicSettings
 ) -> str:
     """The prompt: the model goes on with the next number of the list."""
-    text = fill(wording.topics, question_type=question_type, count=str(settings.listed))
+    text = fill(templates.topics, question_type=question_type, count=str(settings.listed))
     lines = [f"{number}. {topic}\n" for number, topic in enumerate(shown, 1)]
     return f"{text}\n\n{''.join(lines)}"
 

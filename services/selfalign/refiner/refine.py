@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
-from selfalign.constitution.model import Constitution
+from selfalign.answering.attempts import Attempt, attempt_row
 from selfalign.constitution.render import render_verbose_prompt, student_stops
-from selfalign.filters.attempts import Attempt, attempt_row
+from selfalign.constitution.schema import Constitution
 from selfalign.filters.checks import drop_partial_word
 from selfalign.filters.repeats import cut_loops
-from selfalign.inference.engine import Completion, Engine
-from selfalign.refiner.filters import RefineFilter
-from selfalign.refiner.settings import RefinerSettings
-from selfalign.settings.sampling import SamplingParams
+from selfalign.inference.contract.engine import Completion, Engine
+from selfalign.refiner.refine_filters import RefineFilter
+from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.storage.rows import PromptItem, Row
 
 
@@ -31,13 +30,7 @@ class Refiner:
         self._engine = engine
         self._filter = RefineFilter(constitution, settings.filters)
         self._stops = student_stops(constitution)
-        self.params = SamplingParams(
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            repetition_penalty=settings.repetition_penalty,
-            stop=self._stops,
-        )
+        self.params = settings.sampling.model_copy(update={"stop": self._stops})
 
     async def refine(self, item: PromptItem) -> Row:
         """Exactly one row for the prompt: accepted, rejected with a filter's reason, or failed
@@ -67,7 +60,7 @@ class Refiner:
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             latency_ms=completion.latency_ms,
-            finding=self._filter.answer(item, answer, complete),
+            rejection=self._filter.answer(item, answer, complete),
         )
 
     def _until_next_turn(self, text: str) -> tuple[str, bool]:

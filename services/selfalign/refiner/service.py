@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
-from selfalign.constitution.model import Constitution
+from selfalign.answering.readiness import Readiness
 from selfalign.constitution.render import render_verbose_prompt
+from selfalign.constitution.schema import Constitution
 from selfalign.errors import ConfigError
-from selfalign.filters.readiness import Readiness
-from selfalign.inference.engine import Engine
+from selfalign.inference.contract.engine import Engine, EngineInfo
+from selfalign.inference.contract.lengths import check_lengths
 from selfalign.refiner.refine import Refiner
-from selfalign.refiner.settings import RefinerSettings
+from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.rpc.convert import prompt_from_message, row_to_message
 from selfalign.rpc.server import ServiceRegistration
 from selfalign.rpc.streams import map_stream
@@ -78,15 +79,16 @@ async def registration(
     """
     refiner = Refiner(constitution, engine, settings)
     prefix = render_verbose_prompt(constitution, "")
-    readiness = Readiness(engine, prefix, settings.longest_query_tokens, refiner.params)
 
-    async def check() -> None:
-        await readiness.check()
-        refiner.model_id = readiness.model_id
+    async def check_prompts(info: EngineInfo) -> None:
+        await check_lengths(engine, prefix, settings.longest_query_tokens, refiner.params)
 
-    await readiness.at_start()
-    refiner.model_id = readiness.model_id
+    def set_model_id(model_id: str) -> None:
+        refiner.model_id = model_id
+
+    readiness = Readiness(engine, check_prompts, set_model_id)
+    await readiness.check_at_start()
     servicer = RefinerServicer(refiner)
     # The generated stubs have no types of their own.
     add: Any = stubs.add_RefinerServiceServicer_to_server
-    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), check)
+    return ServiceRegistration(FULL_NAME, lambda server: add(servicer, server), readiness.check)

@@ -1,4 +1,8 @@
-"""How to sample one completion: the same for every stage, service and engine."""
+"""How to sample one completion: the same for every stage, service and engine.
+
+A section whose defaults differ has a subclass: what a file leaves out then keeps that section's
+default, not the ones here.
+"""
 
 from typing import Annotated
 
@@ -6,17 +10,26 @@ from pydantic import Field
 
 from selfalign.settings.section import NonEmpty, PositiveInt, Section
 
+Temperature = Annotated[float, Field(ge=0.0, le=2.0, description="0 means greedy decoding.")]
+TopP = Annotated[
+    float,
+    Field(
+        gt=0.0,
+        le=1.0,
+        description="1 means no nucleus; clients leave it out of the request, since TGI refuses 1.",
+    ),
+]
+RepetitionPenalty = Annotated[float, Field(gt=0.0)]
+
 
 class SamplingParams(Section):
     """How to sample one completion. Ranges are those that TGI accepts (TGI 3.3 validation.rs)."""
 
     max_new_tokens: PositiveInt = 256
-    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
-    """0 means greedy decoding."""
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """1 means no nucleus; clients leave it out of the request, since TGI refuses 1."""
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
     top_k: Annotated[int, Field(ge=0)] = 0
     """0 means no top-k."""
-    repetition_penalty: Annotated[float, Field(gt=0.0)] = 1.0
+    repetition_penalty: RepetitionPenalty = 1.0
     stop: tuple[NonEmpty, ...] = ()
     """At most four: TGI's default --max-stop-sequences."""

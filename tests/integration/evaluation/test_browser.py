@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selfalign.evaluation.report import render_report
+from selfalign.evaluation.report.run_report import render_report
 from support import made_up_run
 from support.browser import NONE_FOUND, dom, find_browser
 

@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from selfalign.evaluation.evaluate import evaluate_arm, merge
-from selfalign.evaluation.report import render_report
+from selfalign.evaluation.arms import evaluate_arm, merge
+from selfalign.evaluation.report.run_report import render_report
 from selfalign.evaluation.results import ArmResults
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine
-from selfalign.inference.engine_settings import EngineSettings
-from selfalign.settings.sampling import SamplingParams
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.inference.contract.engine import Engine
 from selfalign.telemetry.metrics import Metrics
 from support import made_up_run
 
@@ -31,7 +30,7 @@ async def test_everything_is_answered_and_reported(engine: Engine) -> None:
         hhh_limit=2,
         truthfulqa_limit=2,
         probe_rows=1,
-        sampling=SamplingParams(max_new_tokens=8),
+        sampling={"max_new_tokens": 8, "temperature": 0.0, "top_p": 1.0},
     )
     inputs = replace(inputs, held_out=inputs.held_out[:1])
     arm = await evaluate_arm("base", engine, inputs)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from selfalign.errors import DataError
-from selfalign.evaluation.card import render_card
-from selfalign.evaluation.inputs import aligned_rows
-from selfalign.evaluation.report import render_report
-from selfalign.evaluation.run_view import MAX_EVIDENCE, VIEW_SCHEMA, load_run_view
+from selfalign.evaluation.evaluation_inputs import aligned_rows
+from selfalign.evaluation.report.run_card import render_card
+from selfalign.evaluation.report.run_report import render_report
+from selfalign.evaluation.report.run_view import MAX_EVIDENCE, VIEW_SCHEMA, load_run_view
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import RowStatus
@@ -34,8 +34,8 @@ def write_align(store: Store, count: int = 30) -> None:
 
 
 def test_a_run_that_has_just_begun(store: Store) -> None:
-    view = load_run_view(store, "demo")
-    assert (view.name, view.config, list(view.stages), view.results) == ("demo", "", [], None)
+    view = load_run_view(store, "demo", made_up_run.STAGES)
+    assert (view.name, view.config, list(view.manifests), view.results) == ("demo", "", [], None)
     assert view.table("align").num_rows == 0
     assert "No stage of this run" in render_report(view)
 
@@ -50,9 +50,9 @@ async def test_a_whole_run(store: Store) -> None:
     lines += ['{"step": 3, "loss": NaN}', '{"step": 3}', "[4]", '{"step": 4, "lo']
     store.put("demo/engrave/metrics.jsonl", "\n".join(lines).encode())
     store.put("demo/evaluate/results.json", results.model_dump_json().encode())
-    view = load_run_view(store, "demo")
+    view = load_run_view(store, "demo", made_up_run.STAGES)
     assert view.config == "name: demo\n"
-    assert [stage.stage for stage in view.stages] == ["align", "engrave"]
+    assert [manifest.stage for manifest in view.manifests] == ["align", "engrave"]
     assert [curve.points for curve in view.losses] == [((1.0, 2.0), (2.0, 1.0))]
     assert view.results == results
     table = view.table("align")
@@ -80,8 +80,8 @@ def test_aligned_rows_are_the_accepted_ones_of_the_last_attempt(store: Store) ->
 def test_damaged_objects_are_named(store: Store) -> None:
     store.put("demo/evaluate/results.json", b'{"arms": 3}')
     with pytest.raises(DataError, match=r"demo/evaluate/results\.json: not results"):
-        load_run_view(store, "demo")
+        load_run_view(store, "demo", made_up_run.STAGES)
     store.delete("demo/evaluate/results.json")
     store.put("demo/align/part-00000.parquet", b"torn")
     with pytest.raises(DataError, match=r"align/part-00000\.parquet: not a readable part"):
-        load_run_view(store, "demo")
+        load_run_view(store, "demo", made_up_run.STAGES)

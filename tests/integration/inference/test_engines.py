@@ -15,9 +15,9 @@ from selfalign.errors import (
     EngineUnauthorized,
     EngineUnavailable,
 )
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.inference.contract.engine import Engine
 from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 from support.engine_clients import FAST, client

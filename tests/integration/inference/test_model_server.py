@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 
 from selfalign.errors import EngineRejected, PromptTooLong
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine
-from selfalign.inference.engine_settings import EngineSettings
-from selfalign.inference.lengths import check_lengths
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.inference.contract.engine import Engine
+from selfalign.inference.contract.lengths import check_lengths
 from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 

@@ -149,8 +149,14 @@ def test_training_settings_are_checked_against_the_ranks_of_all_pods(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("align: {temperature: 0.25}\n", r"align\.temperature: .* there, 0\.25 asked for"),
-        ("refine: {max_new_tokens: 9}\n", r"refine\.max_new_tokens: .* there, 9 asked for"),
+        (
+            "align: {sampling: {temperature: 0.25}}\n",
+            r"align\.sampling\.temp.* there, 0\.25 asked for",
+        ),
+        (
+            "refine: {sampling: {max_new_tokens: 9}}\n",
+            r"refine\.sampling\.max_.* there, 9 asked for",
+        ),
         ("model: {base: owner/other}\n", r"'owner/other', but .* serves 'owner/base'"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from selfalign.cli import chat as module
 from selfalign.cli.chat import Chat, trimmed
 from selfalign.errors import ConfigError
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.pipeline.executors.local.executor import LocalExecutor
 from selfalign.pipeline.run.run import Run, create_or_resume
 from selfalign.pipeline.run.run_file import parse_run_config

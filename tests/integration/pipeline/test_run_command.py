@@ -44,7 +44,7 @@ def outcome(folder: Path, arguments: list[str]) -> tuple[int, str]:
     ("more", "code", "message"),
     [
         ("promts: {count: 4}", 64, "promts: unknown key"),
-        ("align: {temperature: 9}", 64, "align.temperature: "),
+        ("align: {sampling: {temperature: 9}}", 64, "align.sampling.temperature: "),
         ("engrave: {global_batch_size: 7}", 64, "7"),
         ("engrave: {lerning_rate: 0.1}", 64, "lerning_rate"),
         ("task_seeds: {folder}/empty.jsonl", 65, "empty.jsonl"),

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from selfalign.constitution.lint import digest
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineError, PromptTooLong, SelfAlignError
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine import Engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.inference.contract.engine import Engine
 from selfalign.principle_engine import service as principle_engine
-from selfalign.principle_engine.settings import PrincipleEngineSettings
+from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.refiner import service as refiner
-from selfalign.refiner.settings import RefinerSettings
+from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PrincipleEngineClient, RefinerClient
 from selfalign.rpc.server import ServerSettings, ServiceRegistration, run_server

@@ -64,8 +64,8 @@ def test_a_small_model_writes_the_same(base_model: Path, adapter: Path, tmp_path
 @pytest.mark.skipif(not (DEMO / "evaluate").is_dir(), reason="no finished demo under runs/")
 @pytest.mark.parametrize("stage", ["engrave", "distill"])
 def test_the_demo_writes_the_same(stage: str) -> None:
-    from selfalign.constitution.load import load_constitution
     from selfalign.constitution.render import student_layout
+    from selfalign.constitution.yaml_file import load_constitution
 
     layout = student_layout(load_constitution(None))
     answers = json.loads((DEMO / "evaluate" / "arm-final.json").read_text())["answers"]

@@ -6,13 +6,13 @@ import pytest
 
 from selfalign.constitution.importer import import_constitution
 from selfalign.constitution.lint import lint
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import (
     render_meta,
     render_prefix,
     render_student_prompt,
     render_verbose_prompt,
 )
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import DataError
 from support.reference import reference_path
 

@@ -5,7 +5,7 @@ from importlib import resources
 import pytest
 
 from selfalign.constitution.lint import lint
-from selfalign.constitution.load import load_constitution, parse_constitution
+from selfalign.constitution.yaml_file import load_constitution, parse_constitution
 
 BUILT_IN = (resources.files("selfalign.constitution") / "constitution.yaml").read_text("utf-8")
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.parse import ParsedCompletion, parse_completion
 from selfalign.constitution.render import (
     engine_stops,
@@ -20,6 +19,7 @@ from selfalign.constitution.render import (
     student_layout,
     student_stops,
 )
+from selfalign.constitution.yaml_file import load_constitution
 
 C = load_constitution()
 W = C.wording

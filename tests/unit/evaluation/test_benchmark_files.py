@@ -19,7 +19,7 @@ from selfalign.evaluation.benchmark_files import (
     parse_hhh,
     parse_truthfulqa,
 )
-from selfalign.evaluation.settings import EvaluationSettings
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from support.reference import reference_path
 
 HEADER = b"Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,Source\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.evaluation.charts import (
+from selfalign.evaluation.drawing.charts import (
     FunnelStage,
     bars,
     clipped,
@@ -17,10 +17,10 @@ from selfalign.evaluation.charts import (
     intervals,
     line_chart,
 )
-from selfalign.evaluation.distributions import length_curves, strips
-from selfalign.evaluation.markup import Markup, element, escape, join
-from selfalign.evaluation.results import Estimate
-from selfalign.evaluation.scales import Scale, number, percent, quantile, ticks
+from selfalign.evaluation.drawing.distributions import length_curves, strips
+from selfalign.evaluation.drawing.markup import Markup, element, escape, join
+from selfalign.evaluation.drawing.scales import Scale, number, percent, quantile, ticks
+from selfalign.evaluation.results import IntervalEstimate
 
 EVIL = '<script>alert("x")</script> & "more" \x00\x1b'
 
@@ -67,7 +67,7 @@ def test_line_chart_names_series_and_axes() -> None:
 
 
 def test_intervals_place_point_and_whisker() -> None:
-    rows = [("Base", "s2", Estimate(value=0.5, low=0.25, high=0.75, n=12))]
+    rows = [("Base", "s2", IntervalEstimate(value=0.5, low=0.25, high=0.75, n=12))]
     chart = intervals("Accuracy", rows, chance=0.5)
     (point,) = elements(chart, "circle")
     whisker, chance = (
@@ -101,7 +101,7 @@ def test_no_data_is_no_error() -> None:
 
 
 def test_all_texts_are_escaped() -> None:
-    estimate = Estimate(value=0.5, low=0.2, high=0.8, n=3)
+    estimate = IntervalEstimate(value=0.5, low=0.2, high=0.8, n=3)
     charts = (
         funnel([FunnelStage(EVIL, 3, 1, 1, 1)]),
         bars(EVIL, {EVIL: 3.0}, ["plain"], [EVIL]),

@@ -12,7 +12,7 @@ from selfalign.errors import (
     PromptTooLong,
     SelfAlignError,
 )
-from selfalign.evaluation.concurrency import Failure, guarded, map_bounded
+from selfalign.evaluation.concurrency import ItemFailure, catch_item_failure, map_bounded
 
 
 async def test_results_keep_order_and_the_limit_holds() -> None:
@@ -77,10 +77,10 @@ async def fail(error: SelfAlignError) -> None:
 
 @pytest.mark.parametrize("error", [EngineTimeout("slow"), EngineRejected("no"), PromptTooLong("x")])
 async def test_an_items_own_failure_is_recorded(error: SelfAlignError) -> None:
-    assert await guarded(fail(error)) == Failure(type(error).__name__, str(error))
+    assert await catch_item_failure(fail(error)) == ItemFailure(type(error).__name__, str(error))
 
 
 @pytest.mark.parametrize("error", [EngineUnavailable("down"), EngineUnauthorized("token")])
 async def test_a_dead_engine_stops_everything(error: SelfAlignError) -> None:
     with pytest.raises(type(error)):
-        await guarded(fail(error))
+        await catch_item_failure(fail(error))

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import engine_stops, render_prefix, student_stops
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineError, EngineTimeout
 from selfalign.evaluation.held_out import answer_held_out, measured, repetition, summarise
 from selfalign.evaluation.results import ARMS, Arm, HeldOutAnswer
-from selfalign.inference.engine import Completion
+from selfalign.inference.contract.engine import Completion
 from selfalign.settings.sampling import SamplingParams
 from support import made_up_run
 from support.scripted_engine import ScriptedEngine
@@ -113,7 +113,7 @@ async def test_two_calls_give_the_thoughts_first() -> None:
         thinking = params.stop == ("\n",)
         return f" {W.opening} {W.rules_lead} 7." if thinking else " Seven."
 
-    inputs = made_up_run.inputs(constitution_calls="two", thoughts_tokens=33)
+    inputs = made_up_run.inputs(calls="two", thoughts_tokens=33)
     engine = ScriptedEngine(script)
     (first, *_) = await answer_held_out("base_constitution", engine, inputs, tick)
     assert (first.answer, first.rules, first.direct) == ("Seven.", (7,), True)

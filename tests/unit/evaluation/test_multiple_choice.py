@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineTimeout, EngineUnavailable, PromptTooLong, SelfAlignError
+from selfalign.evaluation.arms import accuracies
 from selfalign.evaluation.benchmark_files import HhhItem, TruthfulQaItem
-from selfalign.evaluation.evaluate import accuracies
 from selfalign.evaluation.log_probabilities import LogProbs, floored
 from selfalign.evaluation.multiple_choice import (
     hhh_prompts,
@@ -23,8 +23,8 @@ from selfalign.evaluation.multiple_choice import (
     truthfulqa_prompt,
     truthfulqa_verdict,
 )
-from selfalign.evaluation.truncation import fit, head
-from selfalign.inference.engine import EngineInfo
+from selfalign.evaluation.truncation import head, truncate_to_limit
+from selfalign.inference.contract.engine import EngineInfo
 from selfalign.storage.rows import content_hash
 from support import made_up_run
 from support.made_up_run import HashEngine, answer
@@ -244,8 +244,10 @@ def words(texts: tuple[str, ...]) -> tuple[str, ...]:
 async def test_too_long_texts_lose_their_ends_and_nothing_else() -> None:
     engine = HashEngine(answer)
     texts = ("short", "alpha " * 300, "omega " * 50)
-    assert await fit(engine, texts, words, None) == await fit(engine, texts, words, 5000)
-    fitted = await fit(engine, texts, words, 120)
+    assert await truncate_to_limit(engine, texts, words, None) == await truncate_to_limit(
+        engine, texts, words, 5000
+    )
+    fitted = await truncate_to_limit(engine, texts, words, 120)
     (prompt,) = fitted.prompts
     assert fitted.truncated
     assert len(prompt.split()) <= 120
@@ -256,7 +258,7 @@ async def test_too_long_texts_lose_their_ends_and_nothing_else() -> None:
 
 async def test_a_context_without_room_is_the_items_failure() -> None:
     with pytest.raises(PromptTooLong, match="does not fit 3 tokens"):
-        await fit(HashEngine(answer), ("some words " * 40,), words, 3)
+        await truncate_to_limit(HashEngine(answer), ("some words " * 40,), words, 3)
 
 
 async def test_truncated_items_are_counted() -> None:

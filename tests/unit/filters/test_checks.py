@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfalign.filters import checks
+from selfalign.filters.rejection import Rejection, first_rejection
 from selfalign.filters.words import ngrams, overlap, words
 
 
-def reason(finding: checks.Finding | None) -> str:
-    return finding.reason if finding else ""
+def reason(rejection: Rejection | None) -> str:
+    return rejection.reason if rejection else ""
 
 
 MARKERS = ("User:", "Alder:", "Alder (internal thoughts):")
@@ -116,9 +117,9 @@ def test_overlap_is_measured_in_runs_of_words() -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_filters_never_raise(answer: str, instruction: str, input: str) -> None:
-    checks.first_finding(
-        finding
-        for finding in (
+    first_rejection(
+        rejection
+        for rejection in (
             checks.empty(answer),
             checks.too_short(answer, 60),
             checks.holds_marker(answer, MARKERS, "turn_marker"),

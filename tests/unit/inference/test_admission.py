@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from prometheus_client import generate_latest
 
-from selfalign.inference import admission as module
-from selfalign.inference.admission import Admission
+from selfalign.inference.client import admission as module
+from selfalign.inference.client.admission import Admission
 from selfalign.telemetry.metrics import Metrics
 
 

@@ -16,8 +16,8 @@ from selfalign.errors import (
 )
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
 from selfalign.inference.dialects.register import DIALECTS
-from selfalign.inference.http_errors import error_text, status_error
-from selfalign.inference.http_messages import HttpResponse
+from selfalign.inference.http.http_errors import error_text, status_error
+from selfalign.inference.http.http_messages import HttpResponse
 from selfalign.settings.sampling import SamplingParams
 from support.reference import reference_path
 

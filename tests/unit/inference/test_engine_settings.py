@@ -6,10 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from selfalign.errors import ConfigError, PromptTooLong
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine import EngineInfo
-from selfalign.inference.engine_settings import EngineSettings
-from selfalign.inference.lengths import check_lengths
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.inference.contract.engine import EngineInfo
+from selfalign.inference.contract.lengths import check_lengths
 from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 from support.scripted_engine import ScriptedEngine

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.inference.engine import FinishReason
-from selfalign.inference.normalize import cut_at_stop, finish_reason, matching_logprob
+from selfalign.inference.contract.engine import FinishReason
+from selfalign.inference.contract.normalize import cut_at_stop, finish_reason, matching_logprob
 from selfalign.inference.streams.stops import StopCutter
 
 LETTERS = st.text(alphabet="ab#\n", max_size=30)

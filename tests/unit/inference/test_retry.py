@@ -15,8 +15,8 @@ from selfalign.errors import (
     EngineTimeout,
     EngineUnavailable,
 )
-from selfalign.inference.admission import Admission
-from selfalign.inference.retry import RetryingCaller, RetryPolicy
+from selfalign.inference.client.admission import Admission
+from selfalign.inference.client.retry import RetryingCaller, RetryPolicy
 from selfalign.telemetry.metrics import Metrics
 
 POLICY = RetryPolicy(attempts=3, base_s=0.001, max_s=0.002, attempt_timeout_s=10.0)

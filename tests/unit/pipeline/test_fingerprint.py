@@ -33,7 +33,7 @@ def changed(run: Run, name: str, values: dict[str, object]) -> Run:
         ({"topics": {"count": 60}}, True),
         ({"synthesizer": {"topics": {"listed": 11}}}, True),
         ({"model": {"base": "other"}}, True),
-        ({"align": {"temperature": 0.1}}, False),
+        ({"align": {"sampling": {"temperature": 0.1}}}, False),
         ({"executor": {"workers": 7}}, False),
         ({"engine": {"url": "http://elsewhere:80"}}, False),
     ],
@@ -74,9 +74,10 @@ def test_other_content_upstream_changes_the_stages_after_it(
 
 
 def test_each_difference_is_shown_with_the_way_out() -> None:
-    manifest = Manifest(stage="align", fingerprint={"seed": 1, "settings": {"align": {"top_p": 1}}})
+    settings = {"align": {"sampling": {"top_p": 1}}}
+    manifest = Manifest(stage="align", fingerprint={"seed": 1, "settings": settings})
     with pytest.raises(FingerprintMismatch) as caught:
-        check_fingerprint(align.STAGE, manifest, {"seed": 2, "settings": {"align": {"top_p": 1}}})
+        check_fingerprint(align.STAGE, manifest, {"seed": 2, "settings": settings})
     assert "seed: 1 there, 2 asked for" in str(caught.value)
     assert "top_p" not in str(caught.value)
     assert "--reuse OLD" in str(caught.value)
@@ -86,7 +87,7 @@ def test_a_new_run_takes_over_what_is_unchanged_and_no_more(make_run: MakeRun) -
     run = make_run(prompts=4)
     close_table(run, "topics", stage_fingerprint(run, topics.STAGE), expected=None)
     close_table(run, "prompts", stage_fingerprint(run, prompts.STAGE), expected=None)
-    same = changed(run, "two", {"align": {"temperature": 0.9}})
+    same = changed(run, "two", {"align": {"sampling": {"temperature": 0.9}}})
     assert list(reuse_stages(same, "one")) == ["topics", "prompts"]
     assert same.manifest("prompts") == run.manifest("prompts")
     assert list(reuse_stages(same, "one")) == []

@@ -1,6 +1,7 @@
 """Run files: profiles under the user's values, and errors that name the place."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ def test_profile_fills_what_the_file_leaves_out_and_the_file_wins() -> None:
     assert paper.profile == "paper"
     assert paper.prompts.count == 360_000
     assert small.prompts.count == 9
-    assert small.align.mode == "two_call"
-    assert paper.align.mode == "one_call"
+    assert small.align.calls == small.evaluate.calls == "two"
+    assert paper.align.calls == paper.evaluate.calls == "one"
 
 
 def test_overrides_win_over_the_file_and_environment_is_expanded(
@@ -75,6 +76,34 @@ def test_operational_settings_are_not_method_settings() -> None:
     other = parse_run_config(MINIMAL + "seed: 1", "r")
     assert method_settings(config) == method_settings(moved)
     assert method_settings(config) != method_settings(other)
+
+
+@pytest.mark.parametrize(
+    ("section", "max_new_tokens", "top_p"),
+    [
+        ("align", 256, 0.9),
+        ("refine", 512, 0.7),
+        ("evaluate", 300, 0.75),
+        ("synthesizer.topics", 384, 0.98),
+        ("synthesizer.self_instruct", 384, 0.98),
+        ("synthesizer.topic_guided", 384, 0.98),
+    ],
+)
+def test_one_sampling_setting_leaves_the_others_of_its_section(
+    section: str, max_new_tokens: int, top_p: float
+) -> None:
+    overrides = {f"{section}.sampling.temperature": 0.65}
+    values: Any = parse_run_config(MINIMAL, "run.yaml", overrides)
+    for name in section.split("."):
+        values = getattr(values, name)
+    found = values.sampling
+    assert (found.temperature, found.max_new_tokens, found.top_p) == (0.65, max_new_tokens, top_p)
+
+
+@pytest.mark.parametrize("section", ["align", "refine", "evaluate"])
+def test_answers_stop_where_the_constitution_says(section: str) -> None:
+    with pytest.raises(ConfigError, match=rf"run\.yaml: {section}\.sampling\.stop: \['x'\] is set"):
+        parse_run_config(MINIMAL, "run.yaml", {f"{section}.sampling.stop": ["x"]})
 
 
 def test_deep_merge_replaces_lists_and_merges_mappings() -> None:

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_prefix
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineError, EngineRejected, EngineTimeout, PromptTooLong
-from selfalign.inference.engine import Completion
+from selfalign.inference.contract.engine import Completion
 from selfalign.principle_engine.align import Aligner
-from selfalign.principle_engine.settings import (
-    AlignFilters,
+from selfalign.principle_engine.align_settings import (
+    AlignFilterSettings,
     PrincipleEngineSettings,
     ThoughtsOverlapSettings,
 )
@@ -36,9 +36,9 @@ ANSWER = (
     "beneath them most coasts see two high waters a day."
 )
 SMALL = PrincipleEngineSettings(
-    mode="two_call",
+    calls="two",
     retries=2,
-    filters=AlignFilters(
+    filters=AlignFilterSettings(
         min_chars=60,
         thoughts_overlap=ThoughtsOverlapSettings(enabled=True),
     ),
@@ -142,7 +142,7 @@ async def test_a_user_who_quotes_an_exemplar_gets_an_answer_with_the_quote() -> 
 
 
 def test_a_profile_may_switch_the_strict_filter_on_alone() -> None:
-    filters = AlignFilters.model_validate({"thoughts_overlap": {"enabled": True}})
+    filters = AlignFilterSettings.model_validate({"thoughts_overlap": {"enabled": True}})
     assert filters.thoughts_overlap == ThoughtsOverlapSettings(enabled=True)
     assert filters.thoughts_overlap.ngram < filters.exemplar_overlap.ngram
 
@@ -158,7 +158,7 @@ async def test_truncated_answers_are_rejected_unless_they_are_to_be_kept() -> No
     cut = Completion(wrote(f"{ANSWER} In shallow ba"), "length", 1800, 256, 1.0)
     row = await align(cut)
     assert (row.reason, row.complete) == ("truncated", False)
-    keep = PrincipleEngineSettings(filters=AlignFilters(truncated="keep"))
+    keep = PrincipleEngineSettings(filters=AlignFilterSettings(truncated="keep"))
     kept = await align(cut, keep)
     assert (kept.reason, kept.complete) == ("", False)
     assert kept.answer == f"{ANSWER} In shallow"
@@ -172,7 +172,7 @@ async def test_rules_that_disagree_are_reported_and_may_be_refused() -> None:
     row = await align(text)
     assert (row.status, row.rules) == (RowStatus.ACCEPTED, (3, 7))
     assert row.evidence == "rules: 3 (candor) is helpful, 40 (odd) is no principle"
-    strict = PrincipleEngineSettings(filters=AlignFilters(require_rule_agreement=True))
+    strict = PrincipleEngineSettings(filters=AlignFilterSettings(require_rule_agreement=True))
     assert (await align(text, strict)).reason == "rules_disagree"
 
 
@@ -187,7 +187,7 @@ RESTATED: dict[str, str] = {
 
 @pytest.mark.parametrize("answer", RESTATED.values(), ids=RESTATED.keys())
 async def test_the_strict_filter_rejects_restated_thoughts(answer: str) -> None:
-    strict = SMALL.model_copy(update={"mode": "one_call", "retries": 0})
+    strict = SMALL.model_copy(update={"calls": "one", "retries": 0})
     assert (await align(wrote(answer), strict)).reason == "thoughts_restated"
     assert (await align(wrote(ANSWER), strict)).reason == ""
 

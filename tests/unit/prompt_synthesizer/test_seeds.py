@@ -7,14 +7,14 @@ import pytest
 
 from selfalign.dedup.rouge_l import deduplicate
 from selfalign.errors import DataError
-from selfalign.prompt_synthesizer.filters import check_instruction, check_topic
+from selfalign.prompt_synthesizer.prompt_filters import check_instruction, check_topic
 from selfalign.prompt_synthesizer.seeds import (
     TaskSeed,
     TopicSeed,
     load_task_seeds,
     load_topic_seeds,
 )
-from selfalign.prompt_synthesizer.settings import FilterSettings
+from selfalign.prompt_synthesizer.synthesizer_settings import PromptFilterSettings
 from support.reference import reference_path
 
 
@@ -23,7 +23,7 @@ def test_our_task_seeds_pass_our_own_filters() -> None:
     assert len(seeds) == len(set(seeds)) == 175
     assert sum(not seed.input for seed in seeds) > 80
     for seed in seeds:
-        assert check_instruction(seed.instruction, seed.input, FilterSettings()) is None, seed
+        assert check_instruction(seed.instruction, seed.input, PromptFilterSettings()) is None, seed
 
 
 def test_our_topic_seeds_give_one_for_each_of_twenty_types() -> None:

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfalign.prompt_synthesizer.prompt_templates import PromptTemplates, load_prompt_templates
 from selfalign.prompt_synthesizer.seeds import TaskSeed, load_task_seeds
 from selfalign.prompt_synthesizer.self_instruct import (
     draw_seeds,
     parse_self_instruct,
     render_self_instruct,
 )
-from selfalign.prompt_synthesizer.wording import Wording, load_wording
 from support.reference import reference_path
 
 
 def test_the_layout_of_the_prompt() -> None:
-    wording = load_wording().model_copy(update={"self_instruct": "List of {count} tasks:"})
+    wording = load_prompt_templates().model_copy(update={"self_instruct": "List of {count} tasks:"})
     shown = [TaskSeed("Sort  these\nwords:", "b a"), TaskSeed("Tell a joke.")]
     assert render_self_instruct(wording, shown, 20) == (
         "List of 20 tasks:\n"
@@ -39,7 +39,7 @@ def test_the_published_texts_are_laid_out_as_published() -> None:
         task_input = row["instances"][0]["input"] or "<noinput>"
         expected += f"###\n{number}. Instruction: {instruction}\n{number}. Input:\n{task_input}\n"
     expected += "###\n6. Instruction:"
-    wording = Wording(
+    wording = PromptTemplates(
         self_instruct=meta.rstrip("\n"),
         topics="{question_type}",
         topic_guided="{hints}{instructions}",
@@ -83,7 +83,7 @@ TWO = " Say hello.\n6. Input:\n<noinput>\n###\n7. Instruction: Sort:\n7. Input:\
 )
 def test_parsing(completion: str, cut: bool, expected: list[tuple[str, str, str | None]]) -> None:
     found = parse_self_instruct(completion, shown=5, cut=cut)
-    got = [(c.text, c.input, c.rejection.reason.value if c.rejection else None) for c in found]
+    got = [(c.text, c.input, c.rejection.reason if c.rejection else None) for c in found]
     assert got == expected
 
 
@@ -105,7 +105,7 @@ _TASKS = st.lists(
 
 @given(_TASKS)
 def test_what_is_rendered_is_read_back(tasks: list[tuple[str, str]]) -> None:
-    wording = load_wording()
+    wording = load_prompt_templates()
     seeds = [TaskSeed(instruction, task_input) for instruction, task_input in tasks]
     prompt = render_self_instruct(wording, seeds, 20)
     completion = prompt.split("###\n1. Instruction:", 1)[1].removesuffix(

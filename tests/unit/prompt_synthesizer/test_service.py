@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pytest
 
 from selfalign.errors import ConfigError, DataError, EngineUnauthorized, EngineUnavailable
-from selfalign.inference.engine import EngineInfo
+from selfalign.inference.contract.engine import EngineInfo
 from selfalign.prompt_synthesizer.service import registration
-from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
+from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PromptSynthesizerClient
 from selfalign.rpc.server import ServerSettings, run_server

@@ -15,15 +15,15 @@ from selfalign.errors import (
     PromptTooLong,
     SelfAlignError,
 )
-from selfalign.inference.engine import Completion
-from selfalign.prompt_synthesizer.requests import Request, in_order
+from selfalign.inference.contract.engine import Completion
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
-from selfalign.prompt_synthesizer.settings import (
+from selfalign.prompt_synthesizer.synthesis_requests import SynthesisRequest, in_order
+from selfalign.prompt_synthesizer.synthesizer import Synthesizer
+from selfalign.prompt_synthesizer.synthesizer_settings import (
     PromptSynthesizerSettings,
     TopicGuidedSettings,
     TopicSettings,
 )
-from selfalign.prompt_synthesizer.synthesizer import Synthesizer
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import Row, RowStatus, prompt_id
@@ -239,11 +239,11 @@ async def test_closing_a_stream_cancels_its_completions() -> None:
 async def test_in_order_makes_a_request_only_after_its_predecessors_were_handled() -> None:
     handled: list[int] = []
 
-    def make(number: int) -> Request | None:
+    def make(number: int) -> SynthesisRequest | None:
         assert len(handled) >= number - 2, (number, handled)
-        return Request(str(number), SamplingParams(), number) if number < 9 else None
+        return SynthesisRequest(str(number), SamplingParams(), number) if number < 9 else None
 
-    async def ask(request: Request) -> EngineError:
+    async def ask(request: SynthesisRequest) -> EngineError:
         await asyncio.sleep((9 - request.seed) / 2000)
         return EngineError(request.prompt)
 

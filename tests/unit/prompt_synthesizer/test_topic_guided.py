@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfalign.prompt_synthesizer.prompt_templates import load_prompt_templates
 from selfalign.prompt_synthesizer.seeds import TopicSeed, load_topic_seeds
 from selfalign.prompt_synthesizer.topic_guided import (
     Hint,
@@ -14,7 +15,6 @@ from selfalign.prompt_synthesizer.topic_guided import (
     parse_list,
     render_topic_guided,
 )
-from selfalign.prompt_synthesizer.wording import load_wording
 from support.reference import reference_path
 
 ART, LAW = "Questions that require art", "Questions that require law"
@@ -26,7 +26,7 @@ SECOND = "3. type: Instructions that require law, topic: Wills"
 @pytest.mark.parametrize("lead", [False, True])
 def test_the_layout_of_the_prompt(lead: bool) -> None:
     text = "{count} Hints:\n{hints}\n\n{count} Instructions:\n{instructions}"
-    wording = load_wording().model_copy(update={"topic_guided": text})
+    wording = load_prompt_templates().model_copy(update={"topic_guided": text})
     shown = [TopicSeed(LAW, "Debt {hints}", "What is debt?")]
     first = "1. type: Instructions that require law, topic: Debt {hints}"
     assert render_topic_guided(wording, shown, HINTS, lead=lead) == (
@@ -52,7 +52,7 @@ def test_the_published_text_is_laid_out_as_published() -> None:
     ]
     expected = published.format("\n".join(lines), "\n".join(written[:5]) + "\n")
     text = published.replace("{}", "{hints}", 1).replace("{}", "{instructions}", 1)
-    wording = load_wording().model_copy(update={"topic_guided": text})
+    wording = load_prompt_templates().model_copy(update={"topic_guided": text})
     seeds = load_topic_seeds(path)[:10]
     hints = [Hint(seed.question_type, seed.topic) for seed in seeds[5:]]
     assert render_topic_guided(wording, seeds[:5], hints, lead=False) == expected
@@ -80,7 +80,7 @@ def test_seeds_are_drawn_by_seed() -> None:
 def test_one_line(completion: str, cut: bool, text: str, reason: str | None) -> None:
     found = parse_line(completion, cut=cut)
     assert found.text == text
-    assert (found.rejection.reason.value if found.rejection else None) == reason
+    assert (found.rejection.reason if found.rejection else None) == reason
     assert found.raw == completion
 
 
@@ -107,7 +107,7 @@ def test_one_line(completion: str, cut: bool, text: str, reason: str | None) -> 
 )  # fmt: skip
 def test_a_list(completion: str, cut: bool, expected: list[tuple[str, str | None]]) -> None:
     found = parse_list(completion, shown=1, hints=HINTS, cut=cut)
-    assert [(c.text, c.rejection.reason.value if c.rejection else None) for c in found] == expected
+    assert [(c.text, c.rejection.reason if c.rejection else None) for c in found] == expected
 
 
 @given(st.text(alphabet="123. type:instructo,\n", max_size=200), st.booleans())

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.prompt_synthesizer.settings import TopicSettings
+from selfalign.prompt_synthesizer.prompt_templates import load_prompt_templates
+from selfalign.prompt_synthesizer.synthesizer_settings import TopicSettings
 from selfalign.prompt_synthesizer.topics import parse_topics, render_topics, shown_topics
-from selfalign.prompt_synthesizer.wording import load_wording
 from support.reference import reference_path
 
 SETTINGS = TopicSettings()
@@ -18,7 +18,7 @@ SETTINGS = TopicSettings()
 )
 def test_the_layout_of_the_prompt(shown: list[str], end: str) -> None:
     text = "Kind: {question_type}\n\nList of {count} topics:"
-    wording = load_wording().model_copy(update={"topics": text})
+    wording = load_prompt_templates().model_copy(update={"topics": text})
     prompt = render_topics(wording, "Questions {count}", shown, SETTINGS)
     assert prompt == f"Kind: Questions {{count}}\n\nList of 10 topics:{end}"
 
@@ -26,7 +26,7 @@ def test_the_layout_of_the_prompt(shown: list[str], end: str) -> None:
 def test_the_published_text_is_laid_out_as_published() -> None:
     path = reference_path("dromedary", "prompts", "tgrt_self_instruct_topic_brainstorm_prompt.txt")
     published = path.read_text("utf-8")
-    wording = load_wording().model_copy(
+    wording = load_prompt_templates().model_copy(
         update={"topics": published.replace("{}", "{question_type}")}
     )
     prompt = render_topics(wording, "Questions that require art", ["Silk"], SETTINGS)
@@ -62,7 +62,7 @@ def test_few_known_topics_give_one_example(known: int, count: int) -> None:
 )  # fmt: skip
 def test_parsing(completion: str, cut: bool, expected: list[tuple[str, str | None]]) -> None:
     found = parse_topics(completion, cut=cut, settings=SETTINGS)
-    assert [(c.text, c.rejection.reason.value if c.rejection else None) for c in found] == expected
+    assert [(c.text, c.rejection.reason if c.rejection else None) for c in found] == expected
 
 
 def test_lines_beyond_the_limit_are_not_read() -> None:

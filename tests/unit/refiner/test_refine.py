@@ -2,12 +2,12 @@
 
 import pytest
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import render_verbose_prompt
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineUnavailable
-from selfalign.inference.engine import Completion
+from selfalign.inference.contract.engine import Completion
 from selfalign.refiner.refine import Refiner
-from selfalign.refiner.settings import RefineFilters, RefinerSettings
+from selfalign.refiner.refine_settings import RefineFilterSettings, RefinerSettings
 from selfalign.storage.rows import PromptItem, Row, RowStatus
 from support.scripted_engine import ScriptedEngine
 
@@ -92,7 +92,7 @@ async def test_the_next_turn_ends_the_answer() -> None:
 async def test_truncated_answers_are_rejected_unless_they_are_to_be_kept() -> None:
     cut = Completion(f"{ANSWER} In shallow ba", "length", 300, 512, 1.0)
     assert (await refine(cut)).reason == "truncated"
-    keep = RefinerSettings(filters=RefineFilters(truncated="keep"))
+    keep = RefinerSettings(filters=RefineFilterSettings(truncated="keep"))
     kept = await refine(cut, keep)
     assert (kept.reason, kept.complete, kept.answer) == ("", False, f"{ANSWER} In shallow")
     short = await refine(Completion("The moon pulls at th", "length", 300, 512, 1.0), keep)
@@ -123,7 +123,7 @@ async def test_engine_errors_give_failed_rows() -> None:
 
 
 async def test_every_filter_can_be_switched_off() -> None:
-    off = RefineFilters(
+    off = RefineFilterSettings(
         header_leak=False, unfinished=False, meta_leak_run=0, introduction_run=0,
         section_headings=(), prompt_copy_share=1, min_distinct=0,
     )  # fmt: skip

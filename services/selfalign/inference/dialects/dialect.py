@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from selfalign.inference.engine import EngineInfo, FinishReason
-from selfalign.inference.http_messages import HttpRequest, HttpResponse
+from selfalign.inference.contract.engine import EngineInfo, FinishReason
+from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 
 Value = TypeVar("Value")

@@ -4,8 +4,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from selfalign.inference.http_errors import not_an_answer
-from selfalign.inference.http_messages import HttpResponse
+from selfalign.inference.http.http_errors import not_an_answer
+from selfalign.inference.http.http_messages import HttpResponse
 
 Model = TypeVar("Model", bound=BaseModel)
 

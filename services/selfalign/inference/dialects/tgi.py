@@ -9,10 +9,10 @@ from typing import ClassVar, TypedDict, get_args
 
 from pydantic import BaseModel, JsonValue, RootModel
 
+from selfalign.inference.contract.engine import EngineInfo, FinishReason
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
 from selfalign.inference.dialects.parse import parse
-from selfalign.inference.engine import EngineInfo, FinishReason
-from selfalign.inference.http_messages import HttpRequest, HttpResponse
+from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 
 

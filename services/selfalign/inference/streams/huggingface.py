@@ -6,8 +6,8 @@ import httpx2
 from huggingface_hub import AsyncInferenceClient
 
 from selfalign.errors import EngineError
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.dialects.tgi import sampling_parameters
-from selfalign.inference.engine_settings import EngineSettings
 from selfalign.settings.sampling import SamplingParams
 
 

@@ -6,9 +6,9 @@ import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 
 from selfalign.errors import EngineError
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.dialects.openai import api_root, extra_parameters, sampling_parameters
-from selfalign.inference.engine_settings import EngineSettings
-from selfalign.inference.transport import tls_context
+from selfalign.inference.http.transport import tls_context
 from selfalign.settings.sampling import SamplingParams
 
 

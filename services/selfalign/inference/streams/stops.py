@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from selfalign.inference.normalize import cut_at_stop
+from selfalign.inference.contract.normalize import cut_at_stop
 
 
 class StopCutter:

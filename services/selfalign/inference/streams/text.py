@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from selfalign.errors import EngineError, EngineTimeout
-from selfalign.inference.engine import Engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.inference.contract.engine import Engine
 from selfalign.inference.streams.stops import StopCutter
 from selfalign.settings.sampling import SamplingParams
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfalign.evaluation.settings import EvaluationSettings
-from selfalign.inference.engine_settings import EngineSettings
-from selfalign.principle_engine.settings import PrincipleEngineSettings
-from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
-from selfalign.refiner.settings import RefinerSettings
+from selfalign.evaluation.evaluate_settings import EvaluationSettings
+from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.principle_engine.align_settings import PrincipleEngineSettings
+from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
+from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
 from selfalign.weights.source import Weights, parse_weights
 

@@ -7,7 +7,7 @@ import yaml
 
 from selfalign.errors import ConfigError, ObjectExists, ObjectMissing
 from selfalign.pipeline.run.config import RunConfig
-from selfalign.pipeline.run.run_file import parse_run_config
+from selfalign.pipeline.run.run_file import parse_stored_config
 from selfalign.storage.manifest import Manifest, read_manifest
 from selfalign.storage.store import Store
 
@@ -101,7 +101,7 @@ def open_run(store: Store, name: str) -> Run:
         raise ConfigError(
             f"run {name!r} is not in {store.url}; runs there: {', '.join(known) or 'none'}"
         ) from error
-    return Run(store, parse_run_config(text, f"{store.url}/{config_key(name)}"))
+    return Run(store, parse_stored_config(text, f"{store.url}/{config_key(name)}"))
 
 
 def differences(old: Any, new: Any, place: str = "") -> dict[str, Any]:  # noqa: ANN401

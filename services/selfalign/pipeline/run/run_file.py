@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from selfalign.errors import ConfigError
 from selfalign.pipeline.run.config import Profile, RunConfig
+from selfalign.pipeline.run.old_spellings import refuse_old_spellings, translated
 from selfalign.settings.documents import parse_mapping, read_text, validate
 
 
@@ -28,6 +29,16 @@ def parse_run_config(text: str, origin: str, overrides: dict[str, Any] | None = 
     values = parse_mapping(os.path.expandvars(text), origin)
     for dotted, value in (overrides or {}).items():
         _set_dotted(values, dotted, value)
+    refuse_old_spellings(values, origin)
+    return _over_profile(values, origin)
+
+
+def parse_stored_config(text: str, origin: str) -> RunConfig:
+    """A run's own run.yaml, as this version or one before wrote it. Raises ConfigError."""
+    return _over_profile(translated(parse_mapping(os.path.expandvars(text), origin)), origin)
+
+
+def _over_profile(values: dict[str, Any], origin: str) -> RunConfig:
     profile = values.get("profile", "paper")
     if profile not in get_args(Profile):
         raise ConfigError(

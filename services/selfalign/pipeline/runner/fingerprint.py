@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from selfalign.constitution.lint import digest
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
 from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.old_spellings import translated_fingerprint
 from selfalign.pipeline.run.run import Run, differences, method_settings
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.manifest import Manifest
@@ -47,7 +48,7 @@ def check_fingerprint(stage: Stage, manifest: Manifest, expected: dict[str, Any]
     Raises:
         FingerprintMismatch: with each difference shown.
     """
-    found = differences(manifest.fingerprint, expected)
+    found = differences(translated_fingerprint(manifest.fingerprint), expected)
     if found:
         raise FingerprintMismatch(
             describe_differences(found, f"stage {stage.name} is done, but with")

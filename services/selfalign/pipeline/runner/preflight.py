@@ -1,6 +1,6 @@
 """Checks of everything that can be wrong, before any work starts."""
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import FingerprintMismatch
 from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.pipeline.executors.contract.executor import Executor

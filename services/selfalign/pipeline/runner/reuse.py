@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from selfalign.pipeline.run.old_spellings import translated_fingerprint
 from selfalign.pipeline.run.run import Run, open_run
 from selfalign.pipeline.runner.fingerprint import stage_fingerprint
 from selfalign.pipeline.stages.register import STAGES
@@ -18,7 +19,9 @@ def reuse_stages(run: Run, earlier: str) -> Iterator[str]:
         if run.manifest(stage.name) is not None:
             continue
         manifest = source.manifest(stage.name)
-        if manifest is None or manifest.fingerprint != stage_fingerprint(run, stage):
+        if manifest is None:
+            return
+        if translated_fingerprint(manifest.fingerprint) != stage_fingerprint(run, stage):
             return
         last = manifest_key(source.prefix(stage.name))
         keys = [info.key for info in run.store.list(source.prefix(stage.name)) if info.key != last]

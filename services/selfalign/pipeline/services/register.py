@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from selfalign.constitution.load import load_constitution
-from selfalign.inference.engine import Engine
+from selfalign.constitution.yaml_file import load_constitution
+from selfalign.inference.contract.engine import Engine
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.principle_engine import service as principle_engine
 from selfalign.prompt_synthesizer import service as prompt_synthesizer

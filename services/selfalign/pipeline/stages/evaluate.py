@@ -1,23 +1,27 @@
 """Stage `evaluate`: the models one after another, then report and card."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfalign.constitution.load import load_constitution
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ObjectExists, ObjectMissing
+from selfalign.evaluation.arms import evaluate_arm, merge
 from selfalign.evaluation.benchmark_files import load_benchmarks
-from selfalign.evaluation.card import render_card
-from selfalign.evaluation.evaluate import evaluate_arm, merge
-from selfalign.evaluation.inputs import EvaluationInputs, aligned_rows
-from selfalign.evaluation.report import render_report
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs, aligned_rows
+from selfalign.evaluation.report.run_card import render_card
+from selfalign.evaluation.report.run_report import render_report
+from selfalign.evaluation.report.run_stages import ReportStages
+from selfalign.evaluation.report.run_view import load_run_view
 from selfalign.evaluation.results import ArmResults
-from selfalign.evaluation.run_view import load_run_view
 from selfalign.events import Step
-from selfalign.inference.build import build_engine
+from selfalign.inference.client.build import build_engine
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
 from selfalign.pipeline.stages.held_out import held_out_prompts
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
+from selfalign.pipeline.stages.kinds.table import TableStage
+from selfalign.pipeline.stages.kinds.training import TrainingStage
 from selfalign.pipeline.stages.models import model_weights
 from selfalign.roles import MODEL_ROLES, ModelRole
 from selfalign.storage.manifest import Manifest, write_manifest
@@ -39,7 +43,7 @@ class EvaluateStage(Stage):
         prefix = run.prefix(self.name)
         files = {"results.json": results.model_dump_json(indent=2).encode()}
         run.store.put(f"{prefix}/results.json", files["results.json"])
-        view = load_run_view(run.store, run.name)
+        view = load_run_view(run.store, run.name, self.in_report(work.stages))
         files["report.html"] = render_report(view, run.config.evaluate.report_samples).encode()
         files["card.md"] = render_card(view).encode()
         for name, data in files.items():
@@ -51,6 +55,17 @@ class EvaluateStage(Stage):
             details=results.headline(),
         )
         write_manifest(run.store, prefix, manifest)
+
+    def in_report(self, stages: Sequence[Stage]) -> ReportStages:
+        """What the report needs to know of the stages."""
+        return ReportStages(
+            names=tuple(stage.name for stage in stages),
+            tables=tuple(stage.name for stage in stages if isinstance(stage, TableStage)),
+            trainings=tuple(stage.name for stage in stages if isinstance(stage, TrainingStage)),
+            aligned=align.STAGE.name,
+            refined=refine.STAGE.name,
+            evaluation=self.name,
+        )
 
     def inputs(self, run: Run) -> EvaluationInputs:
         """What all models are asked."""

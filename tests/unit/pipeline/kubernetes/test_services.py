@@ -25,13 +25,21 @@ def test_equal_settings_pass_whatever_is_not_the_services(name: ServiceName) -> 
 @pytest.mark.parametrize(
     ("name", "there", "message"),
     [
-        ("principle-engine", "align: {temperature: 0.25}\n", r"align\.temperature: 0\.25 there, "),
+        (
+            "principle-engine",
+            "align: {sampling: {temperature: 0.25}}\n",
+            r"align\.sampling\.temperature: 0\.25 there, ",
+        ),
         (
             "principle-engine",
             "constitution: /c.yaml\n",
             "constitution: '/c.yaml' there, None asked",
         ),
-        ("refiner", "refine: {max_new_tokens: 9}\n", r"refine\.max_new_tokens: 9 there"),
+        (
+            "refiner",
+            "refine: {sampling: {max_new_tokens: 9}}\n",
+            r"refine\.sampling\.max_new_tokens: 9 there",
+        ),
         ("prompt-synthesizer", "task_seeds: /s\n", "task_seeds: '/s' there"),
         ("prompt-synthesizer", "engine: {max_stop_sequences: 2}\n", r"engine\.max_stop_sequences"),
     ],

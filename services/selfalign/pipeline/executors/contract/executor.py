@@ -15,7 +15,7 @@ from selfalign.errors import (
     TooManyFailures,
 )
 from selfalign.events import EventSink
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.roles import ModelRole, ServiceName
 from selfalign.weights.source import Weights

@@ -9,7 +9,7 @@ import yaml
 
 from selfalign.errors import ConfigError
 from selfalign.events import EventSink, Note, from_worker
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.pipeline.executors.contract.training_check import run_training_check
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, Object, connect
 from selfalign.pipeline.executors.kubernetes.engines import Engines, deployment_role

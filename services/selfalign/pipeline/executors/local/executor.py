@@ -11,8 +11,8 @@ import yaml
 
 from selfalign.errors import EngineUnavailable, StageError
 from selfalign.events import Event, EventSink, Ready, from_worker
-from selfalign.inference.build import build_engine
-from selfalign.inference.engine_settings import EngineSettings
+from selfalign.inference.client.build import build_engine
+from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.pipeline.executors.contract.executor import ERRORS_BY_EXIT_CODE
 from selfalign.pipeline.executors.contract.training_check import run_training_check
 from selfalign.pipeline.executors.local.processes import Child

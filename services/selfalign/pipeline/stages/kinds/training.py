@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import student_layout
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork

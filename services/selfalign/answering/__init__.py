@@ -1,0 +1,1 @@
+"""What the services that answer prompts share: asking in one call or two, tries, readiness."""

@@ -1,0 +1,1 @@
+"""Markup and SVG charts from plain numbers; nothing here knows of runs."""

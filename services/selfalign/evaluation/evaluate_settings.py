@@ -1,0 +1,52 @@
+"""Settings of the evaluation. The defaults fit a large model behind a real engine."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from selfalign.answering.answer_settings import AnswerSampling, Calls
+from selfalign.settings.sampling import Temperature, TopP
+from selfalign.settings.section import Count, PositiveInt, Seconds, Section, Seed
+
+
+class HeldOutSampling(AnswerSampling):
+    """The paper's chat settings, for the answers to held-out prompts."""
+
+    max_new_tokens: PositiveInt = 300
+    temperature: Temperature = 0.1
+    top_p: TopP = 0.75
+
+
+class EvaluationSettings(Section):
+    """Stage `evaluate`."""
+
+    held_out: Count = 100
+    """Prompts kept out of training, which all arms answer."""
+    sampling: HeldOutSampling = HeldOutSampling()
+    calls: Calls = "one"
+    """Calls for one answer of the base model under the constitution, as in stage 2."""
+    thoughts_tokens: PositiveInt = 96
+    """Length limit of the thoughts, with two calls."""
+    hhh_file: Path | None = None
+    """HHH comparisons (JSON lines: category, instruction, chosen, rejected). Without a file, a few
+    built-in items stand in: too few to compare models."""
+    truthfulqa_file: Path | None = None
+    """TruthfulQA.csv as published (Question, Best Answer, Incorrect Answers, Category)."""
+    hhh_limit: Count | None = None
+    """Use that many items, drawn by hash; None uses all, 0 skips the benchmark."""
+    truthfulqa_limit: Count | None = None
+    probe_rows: Count = 64
+    """Aligned rows whose claimed rules are probed, one request for each row and rule."""
+    logprob_floor: Annotated[float, Field(lt=0.0, ge=-1000.0)] = -15.0
+    """Lowest log-probability: stands for candidates that the engine does not report, and bounds
+    those it reports, so that an unreported one never beats a reported one."""
+    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    seed: Seed = 0
+    """Seeds sampling, bootstrap and the choice of probed rows."""
+    max_in_flight: PositiveInt = 64
+    deadline_s: Seconds = 600.0
+    """For one request, waiting for room included."""
+    report_samples: Count = 6
+    """Held-out prompts whose answers the report shows side by side."""

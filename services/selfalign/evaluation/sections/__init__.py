@@ -1,1 +1,0 @@
-"""The sections of report.html: each a function from a run to HTML."""

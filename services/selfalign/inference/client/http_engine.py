@@ -1,0 +1,111 @@
+"""The Engine of every HTTP API: admission, retries, connections and counts around a dialect."""
+
+import time
+from collections.abc import Sequence
+from typing import TypeVar
+
+from selfalign.inference.client.adapter_check import AdapterCheck
+from selfalign.inference.client.retry import RetryingCaller
+from selfalign.inference.contract.engine import Completion, EngineInfo
+from selfalign.inference.contract.normalize import cut_at_stop, finish_reason, matching_logprob
+from selfalign.inference.dialects.dialect import ApiCall, Dialect, Generated
+from selfalign.inference.http.http_errors import status_error
+from selfalign.inference.http.transport import HttpTransport
+from selfalign.settings.sampling import SamplingParams
+from selfalign.telemetry.metrics import Metrics
+
+Value = TypeVar("Value")
+
+# Of questions that cost the engine nothing: its limits, the tokens of a text.
+QUESTION_TIMEOUT_S = 10.0
+
+
+class HttpEngine:
+    """An Engine that speaks `dialect`."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        transport: HttpTransport,
+        caller: RetryingCaller,
+        metrics: Metrics,
+        *,
+        top_logprobs: int,
+        adapter_check: AdapterCheck | None = None,
+    ) -> None:
+        self._dialect = dialect
+        self._transport = transport
+        self._caller = caller
+        self._prompt_tokens = metrics.engine_prompt_tokens
+        self._completion_tokens = metrics.engine_completion_tokens
+        self._top_logprobs = top_logprobs
+        self._adapter_check = adapter_check
+
+    async def generate(
+        self, prompt: str, params: SamplingParams, *, seed: int | None, deadline_s: float
+    ) -> Completion:
+        call = self._dialect.generate(prompt, params, seed)
+
+        async def attempt() -> Completion:
+            started = time.perf_counter()
+            generated = await self._send(call)
+            return _completion(generated, params, (time.perf_counter() - started) * 1e3)
+
+        completion = await self._caller.run(attempt, deadline_s)
+        self._prompt_tokens.inc(completion.prompt_tokens)
+        self._completion_tokens.inc(completion.completion_tokens)
+        return completion
+
+    async def next_token_logprobs(
+        self, prompt: str, candidates: Sequence[str], *, deadline_s: float
+    ) -> list[float | None]:
+        call = self._dialect.next_token_logprobs(prompt, self._top_logprobs)
+        likely = await self._caller.run(lambda: self._send(call), deadline_s)
+        return [matching_logprob(candidate, likely) for candidate in candidates]
+
+    async def count_tokens(self, text: str) -> int | None:
+        call = self._dialect.count_tokens(text)
+        if call is None:
+            return None
+        return await self._ask(call)
+
+    async def info(self) -> EngineInfo:
+        info = await self._ask(self._dialect.info())
+        if info.max_concurrent_requests:
+            self._caller.admission.set_cap(info.max_concurrent_requests)
+        if self._adapter_check is not None:
+            await self._adapter_check.run(self._send_admitted)
+            self._adapter_check = None
+        return info
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def _ask(self, call: ApiCall[Value]) -> Value:
+        return await self._caller.run_unqueued(lambda: self._send(call), QUESTION_TIMEOUT_S)
+
+    async def _send_admitted(self, call: ApiCall[Generated], deadline_s: float) -> Generated:
+        return await self._caller.run(lambda: self._send(call), deadline_s)
+
+    async def _send(self, call: ApiCall[Value]) -> Value:
+        """One attempt; its failure as one of our errors."""
+        response = await self._transport.send(call.request)
+        if response.status != 200:
+            raise status_error(response)
+        return call.read(response)
+
+
+def _completion(generated: Generated, params: SamplingParams, latency_ms: float) -> Completion:
+    text, cut = cut_at_stop(generated.text, params.stop)
+    return Completion(
+        text=text,
+        finish_reason=finish_reason(
+            generated.finish_reason,
+            cut=cut,
+            tokens=generated.completion_tokens,
+            max_new_tokens=params.max_new_tokens,
+        ),
+        prompt_tokens=generated.prompt_tokens,
+        completion_tokens=generated.completion_tokens,
+        latency_ms=latency_ms,
+    )

@@ -1,0 +1,1 @@
+"""Requests and responses, and the connections that they cross."""

@@ -1,0 +1,117 @@
+"""Settings that were spelled otherwise before: refused in run files, understood in stored runs.
+
+A run file is the user's to correct. What a run has stored (run.yaml, and the settings in the
+fingerprints of its manifests) stays as it was written, so it is translated when it is read.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from selfalign.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A setting with a new name, and new words for its values where those changed."""
+
+    old: str
+    """Dotted, as in `align.mode`."""
+    new: str
+    words: Mapping[Any, Any] = field(default_factory=dict)
+    """Old value -> new value; a value that is not in it stays the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Settings that moved into a section that holds more than they did."""
+
+    section: str
+    names: tuple[str, ...]
+    into: str
+    added: Mapping[str, Any]
+    """What else the section holds, with the values that gave the results of before."""
+
+
+_SAMPLING = ("max_new_tokens", "temperature", "top_p", "repetition_penalty")
+_JOINED = tuple(
+    Joined(section, _SAMPLING, "sampling", {"top_k": 0, "stop": []})
+    for section in ("align", "refine")
+)
+MOVED = (
+    Moved("align.mode", "align.calls", {"one_call": "one", "two_call": "two"}),
+    Moved("evaluate.constitution_calls", "evaluate.calls"),
+    *(
+        Moved(f"{group.section}.{name}", f"{group.section}.{group.into}.{name}")
+        for group in _JOINED
+        for name in group.names
+    ),
+)
+
+
+def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
+    """Refuses a user's settings that have an old spelling.
+
+    Raises:
+        ConfigError: with the new spelling of each.
+    """
+    found = [
+        f"{moved.old}: is now {moved.new}: {_text(moved.words.get(value, value))}"
+        for moved, value in _old_settings(values)
+    ]
+    if len(found) == 1:
+        raise ConfigError(f"{origin}: {found[0]}")
+    if found:
+        lines = "".join(f"\n  {line}" for line in found)
+        raise ConfigError(f"{origin}: {len(found)} settings have new names:{lines}")
+
+
+def translated(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored settings in the new spelling: a whole configuration, or a fingerprint's `settings`.
+
+    What has the new spelling already stays as it is.
+    """
+    found = list(_old_settings(values))
+    result = deepcopy(dict(values))
+    for moved, value in found:
+        section, _, name = moved.old.partition(".")
+        del result[section][name]
+        *parents, last = moved.new.split(".")
+        place = result
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place.setdefault(last, moved.words.get(value, value))
+    moved_names = {moved.old for moved, _ in found}
+    for group in _JOINED:
+        if any(f"{group.section}.{name}" in moved_names for name in group.names):
+            section = result[group.section]
+            section[group.into] = {**group.added, **section[group.into]}
+    return result
+
+
+def translated_fingerprint(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest's fingerprint with its settings in the new spelling, for comparing.
+
+    Digests of manifests are always taken of what is stored.
+    """
+    return {
+        name: translated(value) if name == "settings" else value
+        for name, value in fingerprint.items()
+    }
+
+
+def _old_settings(values: Mapping[str, Any]) -> Iterator[tuple[Moved, Any]]:
+    """Those of `values` that have an old spelling, with their values."""
+    for moved in MOVED:
+        section, _, name = moved.old.partition(".")
+        content = values.get(section)
+        if isinstance(content, dict) and name in content:
+            yield moved, content[name]
+
+
+def _text(value: object) -> str:
+    """The value as YAML, on one line."""
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
