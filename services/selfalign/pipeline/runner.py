@@ -148,7 +148,10 @@ class Runner:
 
     def _work(self, stage: StageName, target: str, attempt: int = 1) -> None:
         count = self.run.config.executor.workers
-        assignments = [Assignment(stage, index, count, attempt) for index in range(count)]
+        assignments = [
+            Assignment(stage=stage, index=index, count=count, attempt=attempt)
+            for index in range(count)
+        ]
         self.executor.run_workers(assignments, target, self._sink(stage))
 
     def _sink(self, stage: StageName) -> EventSink:

@@ -9,6 +9,9 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from selfalign.errors import EngineUnavailable, ObjectExists, SelfAlignError, TooManyFailures
 from selfalign.pipeline.progress import RowCounts
@@ -24,8 +27,9 @@ from selfalign.pipeline.stages.units import (
 )
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PrincipleEngineClient, PromptSynthesizerClient, RefinerClient
+from selfalign.settings.section import Count, PositiveInt, Section
 from selfalign.storage.rows import PromptItem, Row
-from selfalign.storage.stages import StageName
+from selfalign.storage.stages import TABLE_STAGES, StageName
 from selfalign.storage.tables import create_part, part_name
 
 logger = logging.getLogger(__name__)
@@ -38,15 +42,32 @@ FAILED_SHARE_LIMIT = 0.5
 UNITS_IN_FLIGHT = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+def _with_units(stage: object) -> object:
+    if stage not in TABLE_STAGES:
+        raise ValueError(f"{stage!r}; expected one of {', '.join(TABLE_STAGES)}")
+    return stage
+
+
+class Assignment(Section):
     """Which units are this worker's: those whose number is `index` modulo `count`."""
 
-    stage: StageName
-    index: int = 0
-    count: int = 1
-    attempt: int = 1
-    """For `prompts` the round (from 1), for `align` and `refine` the try of failed rows."""
+    stage: Annotated[
+        StageName, BeforeValidator(_with_units), WithJsonSchema({"enum": list(TABLE_STAGES)})
+    ]
+    """The stage to work on."""
+    index: Count = 0
+    """Number of this worker."""
+    count: PositiveInt = 1
+    """Number of workers that share the stage."""
+    attempt: PositiveInt = 1
+    """For `prompts` the round of generation, for `align` and `refine` the attempt at rows that
+    failed."""
+
+    @model_validator(mode="after")
+    def _index_below_count(self) -> Self:
+        if self.index >= self.count:
+            raise ValueError(f"index {self.index} is not below count {self.count}")
+        return self
 
     def takes(self, unit: int) -> bool:
         return unit % self.count == self.index

@@ -90,7 +90,7 @@ def make_executor(cluster: Cluster, release: str, tmp_path: Path) -> MakeExecuto
 def test_workers_get_the_run_and_their_share(cluster: Cluster, make_executor: MakeExecutor) -> None:
     run, executor = make_executor()
     events: list[dict[str, Any]] = []
-    assignments = [Assignment("topics", index, 2, 1) for index in range(2)]
+    assignments = [Assignment(stage="topics", index=index, count=2) for index in range(2)]
     executor.run_workers(assignments, "dns:///there:1", events.append)
     assert sorted(event["worker"] for event in events) == [0, 1]
     for event in events:

@@ -12,6 +12,7 @@ import yaml
 from selfalign.errors import EngineUnavailable, StageError
 from selfalign.inference.build import build_engine
 from selfalign.inference.settings import EngineSettings
+from selfalign.model_server.options import ModelServerSettings
 from selfalign.pipeline.executors.base import (
     ERRORS_BY_EXIT_CODE,
     EngineRole,
@@ -23,6 +24,7 @@ from selfalign.pipeline.executors.training_check import run_training_check
 from selfalign.pipeline.run import Run, dump_config
 from selfalign.pipeline.weights import local_weights
 from selfalign.pipeline.worker import Assignment
+from selfalign.settings.options import arguments_of
 from selfalign.telemetry.metrics import Metrics
 
 POLL_S = 0.1
@@ -54,10 +56,9 @@ class LocalExecutor:
             asyncio.run(_reach(base))
             return self._engines.setdefault(role, base)
         folder = local_weights(self._run.store, weights, self._folder / "weights")
-        options = {"host": "127.0.0.1", "port": 0, **self._settings.model_server}
-        command = ["-m", "selfalign.model_server", "--model", str(folder)]
-        for name, value in options.items():
-            command += [f"--{name.replace('_', '-')}", str(value)]
+        chosen = {"port": 0, **self._settings.model_server.model_dump(exclude_unset=True)}
+        options = arguments_of(ModelServerSettings(model=str(folder), **chosen))
+        command = ["-m", "selfalign.model_server", *options]
         address = self._start_server(f"engine-{role}", command)
         engine = EngineSettings(
             **{**base.model_dump(), "kind": "tgi", "url": f"http://{address}", "token_env": None}
@@ -85,9 +86,7 @@ class LocalExecutor:
         for assignment in assignments:
             name = f"worker-{assignment.stage}-{assignment.index}"
             command = ["-m", "selfalign.cli", "worker", "--config", str(self._config)]
-            command += ["--stage", assignment.stage, "--target", target]
-            command += ["--index", str(assignment.index), "--count", str(assignment.count)]
-            command += ["--attempt", str(assignment.attempt)]
+            command += ["--target", target, *arguments_of(assignment)]
             children.append(self._child(name, command, _tagged(sink, assignment.index)))
         self._wait_all(children)
 

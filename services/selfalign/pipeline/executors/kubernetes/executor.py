@@ -28,11 +28,11 @@ from selfalign.pipeline.executors.training_check import run_training_check
 from selfalign.pipeline.fingerprint import stage_fingerprint
 from selfalign.pipeline.run import Run, dump_config
 from selfalign.pipeline.worker import Assignment
+from selfalign.settings.ports import METRICS_PORT
 from selfalign.storage.stages import TRAINING_STAGES
 
 # Where the chart's training template has the base model and room for work.
 TRAINING_WIRING: dict[str, Any] = {"base_model": "/weights/base", "work_dir": "/work"}
-TRAINING_METRICS_PORT = 9090
 
 
 class KubernetesExecutor:
@@ -117,7 +117,7 @@ class KubernetesExecutor:
             self._note(stage, "has its manifest already; nothing to train")
             return
         self._engines.release_all()
-        wired = {"metrics_port": TRAINING_METRICS_PORT, **settings, **TRAINING_WIRING}
+        wired = {"metrics_port": METRICS_PORT, **settings, **TRAINING_WIRING}
         text = yaml.safe_dump(wired, sort_keys=False, allow_unicode=True)
         request = JobRequest(
             template="training-job.yaml",
