@@ -55,6 +55,7 @@ class Setting:
 
 FOLLOWS: Mapping[str, tuple[Setting, ...]] = {
     "services.reflection": (Setting(ServerSettings, "reflection"),),
+    "inference.engine": (Setting(EngineSettings, "kind"),),
     "inference.dtype": (Setting(ModelServerOptions, "dtype"),),
     "inference.maxConcurrentRequests": (
         Setting(EngineSettings, "max_concurrency"),
@@ -68,7 +69,7 @@ FOLLOWS: Mapping[str, tuple[Setting, ...]] = {
 DIFFERS: Mapping[str, tuple[Setting, str]] = {
     "services.drain.delaySeconds": (
         Setting(ServerSettings, "drain_delay_s"),
-        "endpoints of a pod that ends are removed while it still serves; the pod's preStop waits",
+        "clients learn from endpoints, which are updated while the pod already ends",
     ),
     "services.drain.graceSeconds": (
         Setting(ServerSettings, "drain_grace_s"),

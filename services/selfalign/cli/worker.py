@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from selfalign.errors import ConfigError
 from selfalign.pipeline.load import load_run_config
 from selfalign.pipeline.progress import RowCounts
 from selfalign.pipeline.row_metrics import RowMetrics
@@ -18,10 +19,12 @@ from selfalign.rpc.channel import ChannelSettings
 from selfalign.settings.options import with_options
 from selfalign.settings.ports import MetricsSettings
 from selfalign.storage.open import open_store
+from selfalign.storage.stages import TABLE_STAGES
 from selfalign.telemetry.exporter import serving_metrics
 from selfalign.telemetry.logs import setup_logging
 
 REPORT_EVERY_S = 0.5
+TABLES = ", ".join(TABLE_STAGES)
 
 
 def register(app: typer.Typer) -> None:
@@ -31,11 +34,14 @@ def register(app: typer.Typer) -> None:
 
 def worker_command(
     config: Annotated[Path, typer.Option(help="The run's resolved run.yaml.")],
+    stage: Annotated[str, typer.Option(help=f"The stage to work on: {TABLES}.")],
     assignment: Assignment,
     channel: ChannelSettings,
     exporter: MetricsSettings,
 ) -> None:
     """Does the units of a stage whose number is INDEX modulo COUNT and that have no part yet."""
+    if stage not in TABLE_STAGES:
+        raise ConfigError(f"--stage: {stage!r}; expected one of {TABLES}")
     setup_logging()
     settings = load_run_config(config)
     run = Run(open_store(settings.store), settings)

@@ -9,9 +9,9 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic import model_validator
 
 from selfalign.errors import EngineUnavailable, ObjectExists, SelfAlignError, TooManyFailures
 from selfalign.pipeline.progress import RowCounts
@@ -29,7 +29,7 @@ from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PrincipleEngineClient, PromptSynthesizerClient, RefinerClient
 from selfalign.settings.section import Count, PositiveInt, Section
 from selfalign.storage.rows import PromptItem, Row
-from selfalign.storage.stages import TABLE_STAGES, StageName
+from selfalign.storage.stages import StageName
 from selfalign.storage.tables import create_part, part_name
 
 logger = logging.getLogger(__name__)
@@ -42,18 +42,10 @@ FAILED_SHARE_LIMIT = 0.5
 UNITS_IN_FLIGHT = 8
 
 
-def _with_units(stage: object) -> object:
-    if stage not in TABLE_STAGES:
-        raise ValueError(f"{stage!r}; expected one of {', '.join(TABLE_STAGES)}")
-    return stage
-
-
 class Assignment(Section):
     """Which units are this worker's: those whose number is `index` modulo `count`."""
 
-    stage: Annotated[
-        StageName, BeforeValidator(_with_units), WithJsonSchema({"enum": list(TABLE_STAGES)})
-    ]
+    stage: StageName
     """The stage to work on."""
     index: Count = 0
     """Number of this worker."""

@@ -45,7 +45,8 @@ def arguments_of(section: Section) -> list[str]:
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for each field of the sections among its parameters.
 
-    A value that is out of its range, or does not go with another, raises a ConfigError that names
+    A parameter of the command's own that has the name of a field takes the place of its option. A
+    value that is out of its range, or does not go with another, raises a ConfigError that names
     the option.
     """
     parameters = inspect.signature(command, eval_str=True).parameters.values()
@@ -61,7 +62,13 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         built = {name: build(section, given) for name, section in sections.items()}
         command(**built, **{parameter.name: given[parameter.name] for parameter in own})
 
-    made = [option for section in sections.values() for option in options_of(section)]
+    named = {parameter.name for parameter in own}
+    made = [
+        option
+        for section in sections.values()
+        for option in options_of(section)
+        if option.name not in named
+    ]
     # What typer reads in the place of the function's own.
     signature = inspect.Signature([*own, *made])
     filled.__signature__ = signature  # type: ignore[attr-defined]
