@@ -110,5 +110,5 @@ async def _register(name: ServiceName, config: RunConfig, engine: Engine) -> Ser
 
 
 def _ready(server: ServerSettings, port: int) -> None:
-    """Tells whoever started us where we listen."""
+    """Reports the address to whoever started this process."""
     print(json.dumps({"event": "ready", "address": f"{server.host}:{port}"}), flush=True)

@@ -54,7 +54,7 @@ async def run_server(
     ready: Callable[[int], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then drains: NOT_SERVING, request streams end, what is
-    under way finishes within `drain_grace_s`. `ready` is told the port once it is open.
+    under way finishes within `drain_grace_s`. `ready` is called with the port once it is open.
 
     Cancelling the call stops the server at once.
 

@@ -27,8 +27,8 @@ class ServerSettings(ServerTls, MetricsSettings):
     max_deadline_s: Seconds = 3600.0
     """Longest deadline in seconds that a unary call may have; it must have one."""
     drain_delay_s: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds from NOT_SERVING to the end of request streams: time for load balancers to look
-    elsewhere."""
+    """Seconds from NOT_SERVING to the end of request streams: time for load balancers to turn to
+    other replicas."""
     drain_grace_s: Annotated[float, Field(ge=0)] = 60.0
     """Seconds that running calls may take to end after that; then they are cancelled."""
     max_connection_age_s: Seconds | None = 300.0

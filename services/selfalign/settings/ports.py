@@ -4,11 +4,11 @@ from selfalign.settings.section import Port, Section
 
 GRPC_PORT = 50051
 HEALTH_PORT = 50052
-"""Of the plaintext health service, where it is asked for."""
+"""The plaintext health service, in a pod."""
 METRICS_PORT = 9090
-"""Of Prometheus metrics in a pod; elsewhere they are off until a port is named."""
+"""Prometheus metrics, in a pod; outside, they are off until a port is named."""
 ENGINE_PORT = 8080
-"""HTTP of the inference engines."""
+"""HTTP of an inference engine."""
 
 
 class MetricsSettings(Section):

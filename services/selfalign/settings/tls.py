@@ -42,7 +42,7 @@ class ClientTls(KeyPair):
     tls_ca: Path | None = None
     """CA bundle that signed the server's certificate; without it, no TLS is used."""
     tls_server_name: str | None = None
-    """Name in the server's certificate, where it is not the target's."""
+    """Name in the server's certificate, where it differs from the target's."""
 
     @model_validator(mode="after")
     def _client_files_belong_together(self) -> Self:

@@ -25,7 +25,7 @@
 {{- end -}}
 
 {{/* The engine is shared and a run scales it to 0: a pod is ready when its process is. Whether the
-     engine answers is told by the health of the service's own name. */}}
+     engine answers shows in the health of the service's own name. */}}
 {{- define "selfalign.grpcProbes" -}}
 startupProbe:
   grpc: {port: {{ include "selfalign.ports.health" . }}, service: liveness}
