@@ -214,7 +214,7 @@ EXIT_CODES: dict[int, str] = {
 """What each exit code means, in a few words, in ascending order."""
 
 # What a worker, service or training job knows of its own fault.
-_TOLD_BY_EXIT_CODE: dict[int, type[SelfAlignError]] = {
+_KNOWN_BY_EXIT_CODE: dict[int, type[SelfAlignError]] = {
     USAGE: ConfigError,
     **{
         kind.exit_code: kind
@@ -238,7 +238,7 @@ def error_for_exit_code(code: int) -> type[SelfAlignError]:
 
     Codes that say nothing of the cause (signals, defects) are a StageError.
     """
-    return _TOLD_BY_EXIT_CODE.get(code, StageError)
+    return _KNOWN_BY_EXIT_CODE.get(code, StageError)
 
 
 def _final_exit_codes(kind: type[SelfAlignError]) -> set[int]:

@@ -125,9 +125,11 @@ class _Shape:
         lowest, above = self._schema.get("minimum"), self._schema.get("exclusiveMinimum")
         highest, below = self._schema.get("maximum"), self._schema.get("exclusiveMaximum")
         if lowest is not None and highest is not None:
-            return f"from {lowest:g} to {highest:g}"
+            return f"from {lowest:.15g} to {highest:.15g}"
         limits = {"at least": lowest, "above": above, "at most": highest, "below": below}
-        return ", ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+        return ", ".join(
+            f"{word} {limit:.15g}" for word, limit in limits.items() if limit is not None
+        )
 
 
 def _annotation(name: str, field: FieldInfo, shape: _Shape, panel: str) -> Any:  # noqa: ANN401
