@@ -50,6 +50,7 @@ proto-check: setup ## Fails if the committed stubs are not what the protos give
 	@diff -r -x __init__.py -x __pycache__ .cache/proto/selfalign/v1 services/selfalign/v1 && echo "stubs are up to date"
 
 chart-docs: setup helm ## Regenerates the chart's schema and README, k8s/, and the golden renders
+	$(BIN)/python charts/defaults.py
 	$(BIN)/python charts/docs.py
 	$(BIN)/python charts/dashboards.py
 	$(BIN)/python charts/jobs.py --helm .cache/bin/helm

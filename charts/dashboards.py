@@ -96,7 +96,7 @@ def _namespace() -> dict[str, Any]:
 
 
 def main(argv: list[str]) -> int:
-    """Writes the files; with --check tells whether they are current."""
+    """Writes the files; with --check says whether they are current."""
     stale = 0
     tables = yaml.safe_load((HERE / "dashboards.yaml").read_text())
     for name, rows in tables.items():

@@ -136,15 +136,15 @@ def schema(values: list[Value]) -> dict[str, Any]:
 
 
 def _schema_of(value: Value) -> dict[str, Any]:
-    told = {"description": value.text} if value.text else {}
+    described = {"description": value.text} if value.text else {}
     if value.children:
-        return told | schema(value.children)
+        return described | schema(value.children)
     if "$ref" in value.keywords:
-        return told | value.keywords
+        return described | value.keywords
     if isinstance(value.default, dict):
         assert value.keywords, f"{'.'.join(value.path)}: needs @schema, or keys"
-        return told | {"type": "object"} | value.keywords
-    return told | {"type": TYPES[type(value.default)]} | value.keywords
+        return described | {"type": "object"} | value.keywords
+    return described | {"type": TYPES[type(value.default)]} | value.keywords
 
 
 def whole_schema(values: list[Value]) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _choices(row: Value) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Writes both files, or with --check compares them; the exit code tells of a difference."""
+    """Writes both files, or with --check compares them; the exit code says whether they differ."""
     values = read_values(CHART / "values.yaml")
     files = {
         CHART / "values.schema.json": json.dumps(whole_schema(values), indent=2) + "\n",

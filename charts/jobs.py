@@ -86,7 +86,7 @@ def in_pods(config: str) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Writes both files; with --check tells whether they are current."""
+    """Writes both files; with --check says whether they are current."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-f", "--values", type=Path, action="append", default=[])
     default = ROOT / "training-job" / "configs" / "paper-engrave.yaml"

@@ -23,10 +23,16 @@ SelfAlignError                  UNKNOWN             70
     ├── EngineRejected          INVALID_ARGUMENT    65   422: the request's own fault; not retried
     └── EngineUnauthorized      FAILED_PRECONDITION 64   401: our token is wrong; not retried
 
-Exit codes follow sysexits.h. 2 is a command line that could not be parsed.
+Exit codes follow sysexits.h. 2 is a command line that could not be parsed. EXIT_CODES says what
+each means to the caller of a process, error_for_exit_code what it means to the process that started
+it, FINAL_EXIT_CODES which of them no retry can mend.
 """
 
 from typing import ClassVar
+
+DONE = 0
+USAGE = 2
+"""As argparse, click and typer end."""
 
 
 class SelfAlignError(Exception):
@@ -34,6 +40,8 @@ class SelfAlignError(Exception):
 
     grpc_status: ClassVar[str] = "UNKNOWN"
     exit_code: ClassVar[int] = 70
+    retry_helps: ClassVar[bool] = True
+    """Whether the same work may succeed when it is tried again with the same input."""
 
 
 class ConfigError(SelfAlignError):
@@ -41,6 +49,7 @@ class ConfigError(SelfAlignError):
 
     grpc_status = "INVALID_ARGUMENT"
     exit_code = 64
+    retry_helps = False
 
 
 class DataError(SelfAlignError):
@@ -48,6 +57,7 @@ class DataError(SelfAlignError):
 
     grpc_status = "INVALID_ARGUMENT"
     exit_code = 65
+    retry_helps = False
 
 
 class PromptTooLong(SelfAlignError):
@@ -55,6 +65,7 @@ class PromptTooLong(SelfAlignError):
 
     grpc_status = "INVALID_ARGUMENT"
     exit_code = 65
+    retry_helps = False
 
 
 class ModelError(SelfAlignError):
@@ -62,6 +73,7 @@ class ModelError(SelfAlignError):
 
     grpc_status = "FAILED_PRECONDITION"
     exit_code = 66
+    retry_helps = False
 
 
 class RendezvousFailed(SelfAlignError):
@@ -110,6 +122,7 @@ class FingerprintMismatch(SelfAlignError):
 
     grpc_status = "FAILED_PRECONDITION"
     exit_code = 78
+    retry_helps = False
 
 
 class VerificationError(SelfAlignError):
@@ -117,6 +130,7 @@ class VerificationError(SelfAlignError):
 
     grpc_status = "DATA_LOSS"
     exit_code = 76
+    retry_helps = False
 
 
 class StageError(SelfAlignError):
@@ -169,6 +183,7 @@ class EngineRejected(EngineError):
 
     grpc_status = "INVALID_ARGUMENT"
     exit_code = 65
+    retry_helps = False
 
 
 class EngineUnauthorized(EngineError):
@@ -176,3 +191,60 @@ class EngineUnauthorized(EngineError):
 
     grpc_status = "FAILED_PRECONDITION"
     exit_code = 64
+    retry_helps = False
+
+
+EXIT_CODES: dict[int, str] = {
+    DONE: "done",
+    USAGE: "command line",
+    ConfigError.exit_code: "configuration",
+    DataError.exit_code: "data",
+    ModelError.exit_code: "model",
+    RendezvousFailed.exit_code: "training nodes did not meet",
+    EngineError.exit_code: "engine",
+    StageError.exit_code: "stage",
+    PortInUse.exit_code: "port in use",
+    StoreNotWritable.exit_code: "store refuses",
+    StoreError.exit_code: "store",
+    TooManyFailures.exit_code: "failed rows (run again)",
+    VerificationError.exit_code: "ledger",
+    FingerprintMismatch.exit_code: "made with other settings",
+    Interrupted.exit_code: "stopped",
+}
+"""What each exit code means, in a few words, in ascending order."""
+
+# What a worker, service or training job knows of its own fault.
+_KNOWN_BY_EXIT_CODE: dict[int, type[SelfAlignError]] = {
+    USAGE: ConfigError,
+    **{
+        kind.exit_code: kind
+        for kind in (
+            ConfigError,
+            DataError,
+            ModelError,
+            EngineUnavailable,
+            PortInUse,
+            StoreNotWritable,
+            StoreError,
+            TooManyFailures,
+            FingerprintMismatch,
+        )
+    },
+}
+
+
+def error_for_exit_code(code: int) -> type[SelfAlignError]:
+    """The error that the exit code of a worker, service or training job stands for.
+
+    Codes that say nothing of the cause (signals, defects) are a StageError.
+    """
+    return _KNOWN_BY_EXIT_CODE.get(code, StageError)
+
+
+def _final_exit_codes(kind: type[SelfAlignError]) -> set[int]:
+    own = set() if kind.retry_helps else {kind.exit_code}
+    return own.union(*(_final_exit_codes(child) for child in kind.__subclasses__()))
+
+
+FINAL_EXIT_CODES: tuple[int, ...] = (USAGE, *sorted(_final_exit_codes(SelfAlignError)))
+"""Exit codes of processes that are not worth starting again with the same input."""

@@ -6,8 +6,9 @@ import pytest
 import typer
 
 from selfalign.cli.app import build_app
-from selfalign.model_server.__main__ import parse_settings
+from selfalign.model_server.__main__ import build_app as build_model_server
 from selfalign.pipeline.run.run_file import parse_run_config
+from selfalign.settings.ports import ENGINE_PORT
 from selfalign_training.exit_codes import NOT_RETRYABLE
 from selfalign_training.machines import read_machine
 from support.helm import (
@@ -58,7 +59,8 @@ def test_command_lines_are_understood(name: str) -> None:
                 command.make_context(command.name, words)
                 understood += 1
             if words[:2] == ["-m", "selfalign.model_server"]:
-                assert parse_settings(words[2:]).port == 8080
+                command = typer.main.get_command(build_model_server())
+                assert command.make_context("model-server", words[2:]).params["port"] == ENGINE_PORT
                 understood += 1
     assert understood >= 6
 

@@ -39,6 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "selfalign_training": {"settings", "storage"},
 }
 HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}
+# Settings alone: the run configuration checks them, and the local executor passes them on.
+MODEL_SERVER_OPTIONS = "selfalign.model_server.options"
 MAY_USE_TORCH = {"model_server", "selfalign_training"}
 
 
@@ -76,6 +78,8 @@ def test_imports_point_one_way(path: Path) -> None:
     if path.name == "service.py":
         allowed = allowed | {"v1"}
     for name in imports(path):
+        if name.startswith(MODEL_SERVER_OPTIONS):
+            continue
         top, _, rest = name.partition(".")
         if top in HEAVY:
             assert package in MAY_USE_TORCH, f"{name} is too heavy for {package}"

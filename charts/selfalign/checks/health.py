@@ -3,19 +3,18 @@
 import argparse
 import asyncio
 import sys
-from pathlib import Path
 
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.probe import probe
+from selfalign.settings.options import option_name
 
 
 async def main() -> int:
-    """Asks for the process of each address; a service whose engine is scaled to 0 is told of."""
+    """Asks for the process of each address; an engine that is scaled to 0 is no failure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("targets", nargs="+")
-    for option in ("--tls-ca", "--tls-cert", "--tls-key", "--token-file"):
-        parser.add_argument(option, type=Path)
-    parser.add_argument("--tls-server-name")
+    for field in ChannelSettings.model_fields.keys() - {"target"}:
+        parser.add_argument(option_name(field), dest=field, default=argparse.SUPPRESS)
     arguments = vars(parser.parse_args())
     failed = 0
     for target in arguments.pop("targets"):

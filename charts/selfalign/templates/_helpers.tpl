@@ -81,10 +81,8 @@ image: {{ include "selfalign.image" . | quote }}
 imagePullPolicy: {{ (index . 0).Values.image.pullPolicy }}
 {{- end -}}
 
-{{/* The gRPC services, in the order of their stages. */}}
-{{- define "selfalign.services" -}}
-prompt-synthesizer principle-engine refiner
-{{- end -}}
+{{/* The port of the embedded S3 server. */}}
+{{- define "selfalign.ports.store" -}}7070{{- end -}}
 
 {{/* http://host:port of an engine. Usage: include "selfalign.engineUrl" (list . "base") */}}
 {{- define "selfalign.engineUrl" -}}
@@ -94,7 +92,7 @@ prompt-synthesizer principle-engine refiner
 {{- if eq $inference.engine "external" -}}
 {{- if eq $role "base" -}}{{ $inference.external.baseUrl }}{{- else -}}{{ $inference.external.engravedUrl }}{{- end -}}
 {{- else -}}
-{{- printf "http://%s-engine-%s:8080" (include "selfalign.fullname" $root) $role -}}
+{{- printf "http://%s-engine-%s:%s" (include "selfalign.fullname" $root) $role (include "selfalign.ports.engine" $root) -}}
 {{- end -}}
 {{- end -}}
 
@@ -106,7 +104,7 @@ prompt-synthesizer principle-engine refiner
 {{/* Address of the S3 server; empty for the provider's own. */}}
 {{- define "selfalign.storeEndpoint" -}}
 {{- if .Values.embeddedStore.enabled -}}
-http://{{ include "selfalign.fullname" . }}-store:7070
+http://{{ include "selfalign.fullname" . }}-store:{{ include "selfalign.ports.store" . }}
 {{- else -}}
 {{- .Values.objectStorage.endpoint -}}
 {{- end -}}

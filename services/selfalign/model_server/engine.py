@@ -34,7 +34,7 @@ LOOK_AHEAD = 64
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """See ServerSettings."""
+    """See ModelServerSettings."""
 
     slots: int = 32
     prefill_tokens: int = 512

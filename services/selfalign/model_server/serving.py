@@ -18,15 +18,15 @@ from selfalign.model_server.gate import Gate
 from selfalign.model_server.generation import Generator
 from selfalign.model_server.metrics import Metrics
 from selfalign.model_server.model import LlamaModel
+from selfalign.model_server.options import ModelServerSettings
 from selfalign.model_server.server import Api, ServedModel
-from selfalign.model_server.settings import ServerSettings
 from selfalign.model_server.text import TextTokenizer
 from selfalign.model_server.validation import Limits
 
 log = logging.getLogger("selfalign.model_server")
 
 
-def build_api(settings: ServerSettings) -> Api:
+def build_api(settings: ModelServerSettings) -> Api:
     """Loads the model and starts its engine.
 
     Raises:
@@ -54,7 +54,7 @@ def build_api(settings: ServerSettings) -> Api:
     return Api(Generator(engine, tokenizer, limits, metrics), served)
 
 
-def resolve_limits(settings: ServerSettings, context: int) -> Limits:
+def resolve_limits(settings: ModelServerSettings, context: int) -> Limits:
     """Fills in what the settings leave to the model.
 
     Raises:

@@ -15,7 +15,7 @@ class InvalidRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """See ServerSettings; every value is known here."""
+    """See ModelServerSettings; every value is known here."""
 
     max_input_tokens: int
     max_total_tokens: int

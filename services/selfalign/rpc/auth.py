@@ -4,7 +4,7 @@ import hmac
 from pathlib import Path
 
 from selfalign.errors import ConfigError
-from selfalign.rpc.channel import read_bytes
+from selfalign.rpc.credentials import read_bytes
 
 PREFIX = b"Bearer "
 

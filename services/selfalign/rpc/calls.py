@@ -9,8 +9,9 @@ import grpc
 import grpc.aio
 
 from selfalign.errors import ConfigError, EngineUnavailable
-from selfalign.rpc.channel import ChannelSettings, open_channel, read_bytes
+from selfalign.rpc.channel import ChannelSettings, open_channel
 from selfalign.rpc.convert import row_from_message
+from selfalign.rpc.credentials import read_bytes
 from selfalign.rpc.status import error_from_rpc
 from selfalign.storage.rows import PromptItem, Row
 

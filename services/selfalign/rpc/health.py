@@ -36,7 +36,7 @@ class Health:
         await self._set(LIVENESS, True)
         await self._check_all()
         task = asyncio.create_task(self._watch())
-        task.add_done_callback(_tell)
+        task.add_done_callback(_log_failure)
         try:
             yield
         finally:
@@ -83,7 +83,7 @@ class Health:
         await self.servicer.set(name, status.SERVING if serving else status.NOT_SERVING)
 
 
-def _tell(task: "asyncio.Task[None]") -> None:
-    """A check that fails in a way of its own must not end the checks in silence."""
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    """A check that raises what it should not must not end the checks in silence."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("health is no longer checked", exc_info=error)

@@ -15,9 +15,9 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from selfalign.errors import SelfAlignError
+from selfalign.rpc.call_limits import OVERLOAD_RETRY_S, CallLimits, Context, Failure, refusal_of
 from selfalign.rpc.call_series import KINDS, CallSeries
 from selfalign.rpc.drain import Drain, DrainedRequests
-from selfalign.rpc.limits import OVERLOAD_RETRY_S, CallLimits, Context, Failure, refusal_of
 from selfalign.rpc.status import DETAILS_KEY, code_of, details_of, shortened
 from selfalign.telemetry.metrics import Metrics
 

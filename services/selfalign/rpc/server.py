@@ -14,14 +14,14 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from selfalign.rpc.auth import BearerTokens
+from selfalign.rpc.call_limits import CallLimits
 from selfalign.rpc.call_series import prepare_series
 from selfalign.rpc.channel import MEBIBYTE
+from selfalign.rpc.credentials import server_credentials
 from selfalign.rpc.drain import Drain
 from selfalign.rpc.health import Health
 from selfalign.rpc.interceptors import CallInterceptor
-from selfalign.rpc.limits import CallLimits
-from selfalign.rpc.settings import ServerSettings
-from selfalign.rpc.tls import server_credentials
+from selfalign.rpc.server_settings import ServerSettings
 from selfalign.telemetry.exporter import bind_error, serving_metrics
 from selfalign.telemetry.metrics import Metrics
 
@@ -54,7 +54,7 @@ async def run_server(
     ready: Callable[[int], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then drains: NOT_SERVING, request streams end, what is
-    under way finishes within `drain_grace_s`. `ready` is told the port once it is open.
+    under way finishes within `drain_grace_s`. `ready` is called with the port once it is open.
 
     Cancelling the call stops the server at once.
 

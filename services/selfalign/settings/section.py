@@ -1,5 +1,6 @@
 """The base of every section of settings, and the types that their fields share."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,13 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """0 lets the system pick a free one."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Annotates a field whose command-line option may come from an environment variable."""
+
+    variable: str
 
 
 class Section(BaseModel):

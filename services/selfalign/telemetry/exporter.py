@@ -39,7 +39,7 @@ def serving_metrics(
 
 
 def bind_error(host: str, port: int) -> PortInUse | ConfigError:
-    """Why the address cannot be bound; servers do not tell."""
+    """Why the address cannot be bound: the servers' own errors do not say."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         try:

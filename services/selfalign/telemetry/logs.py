@@ -10,7 +10,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 # What every LogRecord has; the rest came in by `extra=`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# Their info level tells of every request.
+# They log every request at info.
 _CHATTY = ("httpx2", "httpx", "httpcore2", "httpcore", "openai", "huggingface_hub")
 
 

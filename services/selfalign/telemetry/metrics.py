@@ -1,4 +1,4 @@
-"""The table of all metrics: one object, made once in a process and passed to who counts."""
+"""The table of all metrics: one object, made once in a process and passed to whatever counts."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector

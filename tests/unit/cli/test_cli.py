@@ -8,9 +8,10 @@ import pytest
 from selfalign.cli.__main__ import run
 from selfalign.cli.display import stage_cells
 from selfalign.cli.run import parse_overrides
-from selfalign.errors import ConfigError, SelfAlignError
+from selfalign.errors import ConfigError
 from selfalign.events import Rows, StageDone, StageStarted
 from selfalign.pipeline.progress.stage_progress import StageProgress
+from selfalign.pipeline.services.register import SERVICES
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id
@@ -58,6 +59,15 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert "Usage: selfalign " + command in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("service", [*SERVICES, "model-server"])
+def test_every_service_has_its_own_help(service: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", service, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Usage: selfalign serve {service}" in shown
+    assert ("--slots" in shown) is (service == "model-server")
+    assert ("--drain-grace" in shown) is (service != "model-server")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -67,6 +77,12 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (["run", "-f", "none.yaml", "--until", "lunch"], 64, "'lunch' is no stage"),
         (["serve", "lunch"], 64, "'lunch' is no service"),
         (["serve", "refiner"], 64, "--config is missing"),
+        (["serve", "refiner", "--port", "70000"], 64, "--port 70000: Input should be less"),
+        (["serve", "refiner", "--drain-grace", "-1"], 64, "--drain-grace -1: Input should be"),
+        (["serve", "refiner", "--slots", "3"], 2, "No such option: --slots"),
+        (["serve", "refiner", "--config", "{run}", "--engine-url", "e"], 64, "--engine-url: url:"),
+        (["serve", "model-server", "--model", "m", "--slots", "0"], 64, "--slots 0: Input should"),
+        (["serve", "model-server", "--model", "{run}-"], 66, "no such folder"),
         (
             ["serve", "refiner", "--config", "{run}", "--engine-url", "http://e", "--tls-cert=c"],
             64,
@@ -76,6 +92,11 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
             ["worker", "--config", "{run}", "--stage", "topics", "--target", "t", "--tls-cert=c"],
             64,
             "tls_cert and tls_key need tls_ca",
+        ),
+        (
+            ["worker", "--config", "c", "--stage", "align", "--target", "t", "--index", "2"],
+            64,
+            "index 2 is not below count 1",
         ),
         (
             ["worker", "--config", "c", "--stage", "engrave", "--target", "t"],
@@ -162,18 +183,3 @@ def test_stage_cells_add_up_workers_and_estimate_time_left() -> None:
     progress.take(StageDone(stage="align", seconds=4.0, accepted=20))
     assert stage_cells(progress)[0] == "done"
     assert stage_cells(progress)[-1] == ""
-
-
-def test_exit_codes_of_all_errors_are_documented() -> None:
-    import selfalign.errors as module
-
-    def tree(kind: type[SelfAlignError]) -> list[type[SelfAlignError]]:
-        return [kind, *(leaf for child in kind.__subclasses__() for leaf in tree(child))]
-
-    for kind in tree(SelfAlignError):
-        (line,) = [
-            line
-            for line in (module.__doc__ or "").splitlines()
-            if kind.__name__ in line.split() and kind.grpc_status in line
-        ]
-        assert str(kind.exit_code) in line.split()

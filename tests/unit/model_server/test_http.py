@@ -12,9 +12,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from selfalign.model_server.gate import Gate
+from selfalign.model_server.options import ModelServerSettings
 from selfalign.model_server.server import Api
 from selfalign.model_server.serving import build_api, build_app
-from selfalign.model_server.settings import ServerSettings
 from support.tiny_llama import save_tiny_llama
 
 Tiny = tuple[Path, Any]
@@ -36,7 +36,7 @@ def serve(tiny: Tiny) -> Serve:
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[tuple[Client, Api]]:
         settings.setdefault("model", str(tiny[0]))
-        api = build_api(ServerSettings(dtype="fp32", **settings))
+        api = build_api(ModelServerSettings(dtype="fp32", **settings))
         server = TestServer(build_app(api, Gate(settings.get("api_key"))))
         await server.start_server()  # cancels handlers of clients that left
         client: Client = TestClient(server)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from selfalign.errors import ConfigError
 from selfalign.pipeline.run.run import dump_config, method_settings
@@ -47,11 +48,26 @@ def test_overrides_win_over_the_file_and_environment_is_expanded(
         ("name: one\nstore: runs", "model: missing"),
         (MINIMAL + "engrave: {base_model: x}", "base_model are set by the pipeline"),
         (MINIMAL + "seed: -1", r"seed: .*greater than or equal to 0.*got -1"),
+        (MINIMAL + "executor: {model_server: {slot: 3}}", r"model_server\.slot: unknown key"),
+        (MINIMAL + "executor: {model_server: {slots: 0}}", r"model_server\.slots: .*got 0"),
+        (MINIMAL + "executor: {model_server: {model: m}}", r"model_server\.model: unknown key"),
+        (
+            MINIMAL + "executor: {kubernetes: {tls_ca: a, tls_cert: b}}",
+            "executor.kubernetes: tls_cert and tls_key belong together",
+        ),
     ],
 )
 def test_bad_files_are_refused_with_the_place(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=f"run.yaml: .*{message}"):
         parse_run_config(text, "run.yaml")
+
+
+def test_options_of_the_model_server_are_kept_as_they_were_set() -> None:
+    text = MINIMAL + "executor: {model_server: {dtype: fp32, slots: 4}}"
+    stored = dump_config(parse_run_config(text, "run.yaml"))
+    assert yaml.safe_load(stored)["executor"]["model_server"] == {"dtype": "fp32", "slots": 4}
+    again = parse_run_config(stored, "stored").executor.model_server
+    assert again.model_fields_set == {"dtype", "slots"}
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:

@@ -45,8 +45,6 @@ def test_only_open_items_are_asked_again() -> None:
 
 def test_every_unit_has_just_one_worker_whatever_their_number() -> None:
     for count in (1, 2, 5):
-        takers = [
-            [index for index in range(count) if Assignment("align", index, count).takes(number)]
-            for number in range(20)
-        ]
+        workers = [Assignment(stage="align", index=index, count=count) for index in range(count)]
+        takers = [[worker for worker in workers if worker.takes(unit)] for unit in range(20)]
         assert all(len(taker) == 1 for taker in takers)

@@ -4,10 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from selfalign.errors import ConfigError, EngineUnavailable
+from selfalign.pipeline.run.config import KubernetesSettings
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PrincipleEngineClient
+from selfalign.settings.section import Section
 from selfalign.storage.rows import PromptItem
 from support.certificates import Authority
 from support.rpc_echo import EchoService, row_of
@@ -61,10 +64,20 @@ async def test_mutual_tls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tls_cert": Path("a"), "tls_key": Path("b")}, "need tls_ca"),
-        ({"tls_ca": Path("no/such")}, "tls_ca: cannot read"),
+        ({"tls_cert": "a", "tls_key": "b"}, "tls_cert and tls_key need tls_ca"),
+        ({"tls_ca": "c", "tls_cert": "a"}, "tls_cert and tls_key belong together"),
+        ({"tls_ca": "c", "tls_key": "b"}, "tls_cert and tls_key belong together"),
     ],
 )
-def test_channel_settings_that_cannot_be_used(settings: dict[str, Path], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        PrincipleEngineClient(ChannelSettings(target="localhost:1", **settings))  # type: ignore[arg-type]
+@pytest.mark.parametrize("section", [ChannelSettings, KubernetesSettings])
+def test_client_files_that_do_not_go_together(
+    section: type[Section], settings: dict[str, str], message: str
+) -> None:
+    needed = {"target": "localhost:1"} if section is ChannelSettings else {}
+    with pytest.raises(ValidationError, match=message):
+        section(**needed, **settings)
+
+
+def test_a_ca_bundle_that_cannot_be_read() -> None:
+    with pytest.raises(ConfigError, match="tls_ca: cannot read"):
+        PrincipleEngineClient(ChannelSettings(target="localhost:1", tls_ca=Path("no/such")))

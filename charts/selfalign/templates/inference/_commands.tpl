@@ -5,7 +5,7 @@
 args:
   - --model-id={{ .path }}
   - --hostname=0.0.0.0
-  - --port=8080
+  - --port={{ include "selfalign.ports.engine" . }}
   - --num-shard={{ .gpus }}
   {{- if $inference.quantize }}
   - --quantize={{ $inference.quantize }}
@@ -15,7 +15,7 @@ args:
   - --max-input-tokens={{ $inference.maxInputTokens }}
   - --max-total-tokens={{ $inference.maxTotalTokens }}
   - --max-concurrent-requests={{ $inference.maxConcurrentRequests }}
-  - --max-top-n-tokens=100
+  - --max-top-n-tokens={{ include "selfalign.maxTopNTokens" . }}
   - --usage-stats=off
   - --json-output
 {{- end -}}
@@ -25,7 +25,7 @@ args:
 command: [vllm, serve, {{ .path }}]
 args:
   - --host=0.0.0.0
-  - --port=8080
+  - --port={{ include "selfalign.ports.engine" . }}
   - --served-model-name=selfalign
   - --tensor-parallel-size={{ .gpus }}
   - --dtype={{ $inference.dtype }}
@@ -34,7 +34,7 @@ args:
   {{- end }}
   - --max-model-len={{ $inference.maxTotalTokens }}
   - --max-num-seqs={{ $inference.maxConcurrentRequests }}
-  - --max-logprobs=100
+  - --max-logprobs={{ include "selfalign.maxTopNTokens" . }}
   - --enable-prefix-caching
   - --shutdown-timeout={{ $inference.drainSeconds }}
 {{- end -}}
@@ -45,7 +45,7 @@ command: [python, -m, selfalign.model_server]
 args:
   - --model={{ .path }}
   - --host=0.0.0.0
-  - --port=8080
+  - --port={{ include "selfalign.ports.engine" . }}
   - --dtype={{ eq $inference.dtype "float32" | ternary "fp32" "bf16" }}
   - --max-input-tokens={{ $inference.maxInputTokens }}
   - --max-total-tokens={{ $inference.maxTotalTokens }}

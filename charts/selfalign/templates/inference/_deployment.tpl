@@ -58,7 +58,7 @@ spec:
             {{- toYaml . | nindent 12 }}
             {{- end }}
           ports:
-            - {name: http, containerPort: 8080}
+            - {name: http, containerPort: {{ include "selfalign.ports.engine" $root }}}
           {{- include "selfalign.engine.probes" $root | nindent 10 }}
           lifecycle:
             preStop:

@@ -12,7 +12,7 @@ kueue.x-k8s.io/queue-name: {{ . }}
 {{- end -}}
 
 {{/* A disruption costs no attempt; errors that a retry cannot mend end the Job.
-     Usage: include "selfalign.job.failurePolicy" (dict "container" "worker" "codes" (list 64)) */}}
+     Usage: include "selfalign.job.failurePolicy" (dict "container" "worker" "codes" "[64]") */}}
 {{- define "selfalign.job.failurePolicy" -}}
 podFailurePolicy:
   rules:
@@ -20,7 +20,7 @@ podFailurePolicy:
       onPodConditions:
         - {type: DisruptionTarget, status: "True"}
     - action: FailJob
-      onExitCodes: {containerName: {{ .container }}, operator: In, values: {{ toJson .codes }}}
+      onExitCodes: {containerName: {{ .container }}, operator: In, values: {{ .codes }}}
 {{- end -}}
 
 {{/* A Job's pods go to different nodes where there is room, so that one lost node costs one of them. */}}

@@ -12,7 +12,7 @@ spec:
   backoffLimit: {{ $v.runner.backoffLimit }}
   podReplacementPolicy: Failed
   ttlSecondsAfterFinished: {{ $v.jobs.ttlSecondsAfterFinished }}
-  {{- include "selfalign.job.failurePolicy" (dict "container" "runner" "codes" (list 2 64 65 66 76 78)) | nindent 2 }}
+  {{- include "selfalign.job.failurePolicy" (dict "container" "runner" "codes" (include "selfalign.exitCodes.runner" .)) | nindent 2 }}
   template:
     metadata:
       labels:
@@ -27,7 +27,7 @@ spec:
       containers:
         - name: runner
           {{- include "selfalign.pull" (list . $v.images.services) | nindent 10 }}
-          command: [selfalign, run, --file=/etc/selfalign/run.yaml, --json, --metrics-port=9090]
+          command: [selfalign, run, --file=/etc/selfalign/run.yaml, --json, --metrics-port={{ include "selfalign.ports.metrics" . }}]
           env:
             - name: POD_NAME
               valueFrom:
@@ -39,7 +39,7 @@ spec:
           envFrom:
             {{- include "selfalign.storeEnv" . | nindent 12 }}
           ports:
-            - {name: metrics, containerPort: 9090}
+            - {name: metrics, containerPort: {{ include "selfalign.ports.metrics" . }}}
           {{- include "selfalign.container" (list . 0) | nindent 10 }}
           {{- include "selfalign.resources" (list . $v.runner.resources 0) | nindent 10 }}
           volumeMounts:

@@ -37,7 +37,7 @@ spec:
   {{- with $training.deadlineSeconds }}
   activeDeadlineSeconds: {{ . }}
   {{- end }}
-  {{- include "selfalign.job.failurePolicy" (dict "container" "training" "codes" (list 2 64 65 66)) | nindent 2 }}
+  {{- include "selfalign.job.failurePolicy" (dict "container" "training" "codes" (include "selfalign.exitCodes.job" .)) | nindent 2 }}
   template:
     metadata:
       labels:
@@ -64,7 +64,7 @@ spec:
           envFrom:
             {{- include "selfalign.storeEnv" . | nindent 12 }}
           ports:
-            - {name: metrics, containerPort: 9090}
+            - {name: metrics, containerPort: {{ include "selfalign.ports.metrics" . }}}
           {{- include "selfalign.container" (list . $training.gpus) | nindent 10 }}
           {{- include "selfalign.resources" (list . $training.resources $training.gpus) | nindent 10 }}
           volumeMounts:

@@ -16,7 +16,7 @@ spec:
   parallelism: ${COUNT}
   backoffLimitPerIndex: {{ $v.workers.backoffLimitPerIndex }}
   ttlSecondsAfterFinished: {{ $v.jobs.ttlSecondsAfterFinished }}
-  {{- include "selfalign.job.failurePolicy" (dict "container" "worker" "codes" (list 2 64 65 66)) | nindent 2 }}
+  {{- include "selfalign.job.failurePolicy" (dict "container" "worker" "codes" (include "selfalign.exitCodes.job" .)) | nindent 2 }}
   template:
     metadata:
       labels:
@@ -39,7 +39,7 @@ spec:
             - --index=$(JOB_COMPLETION_INDEX)
             - --count=${COUNT}
             - --attempt=${ATTEMPT}
-            - --metrics-port=9090
+            - --metrics-port={{ include "selfalign.ports.metrics" . }}
             {{- with include "selfalign.job.channel" . }}
             {{- . | nindent 12 }}
             {{- end }}
@@ -48,7 +48,7 @@ spec:
           envFrom:
             {{- include "selfalign.storeEnv" . | nindent 12 }}
           ports:
-            - {name: metrics, containerPort: 9090}
+            - {name: metrics, containerPort: {{ include "selfalign.ports.metrics" . }}}
           {{- include "selfalign.container" (list . 0) | nindent 10 }}
           {{- include "selfalign.resources" (list . $v.workers.resources 0) | nindent 10 }}
           volumeMounts:

@@ -6,8 +6,8 @@
 - {{ .name }}
 - --config=/etc/selfalign/run.yaml
 - --engine-url={{ include "selfalign.engineUrl" (list .root (eq .name "refiner" | ternary "engraved" "base")) }}
-- --metrics-port=9090
-- --health-port=50052
+- --metrics-port={{ include "selfalign.ports.metrics" .root }}
+- --health-port={{ include "selfalign.ports.health" .root }}
 - --drain-grace={{ $v.services.drain.graceSeconds }}
 {{- if not $v.services.reflection }}
 - --no-reflection
@@ -25,19 +25,19 @@
 {{- end -}}
 
 {{/* The engine is shared and a run scales it to 0: a pod is ready when its process is. Whether the
-     engine answers is told by the health of the service's own name. */}}
+     engine answers shows in the health of the service's own name. */}}
 {{- define "selfalign.grpcProbes" -}}
 startupProbe:
-  grpc: {port: 50052, service: liveness}
+  grpc: {port: {{ include "selfalign.ports.health" . }}, service: liveness}
   periodSeconds: 2
   timeoutSeconds: 5
   failureThreshold: 90
 readinessProbe:
-  grpc: {port: 50052, service: liveness}
+  grpc: {port: {{ include "selfalign.ports.health" . }}, service: liveness}
   periodSeconds: 5
   timeoutSeconds: 5
 livenessProbe:
-  grpc: {port: 50052, service: liveness}
+  grpc: {port: {{ include "selfalign.ports.health" . }}, service: liveness}
   periodSeconds: 10
   timeoutSeconds: 10
   failureThreshold: 6

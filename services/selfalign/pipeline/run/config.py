@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.model_server.options import ModelServerOptions
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
+from selfalign.settings.tls import ClientTls
 from selfalign.weights.source import Weights, parse_weights
 
 Profile = Literal["paper", "small"]
@@ -67,8 +69,8 @@ class RowsSettings(Section):
     """Passes over failed rows within one run; the next run tries them again in any case."""
 
 
-class KubernetesSettings(Section):
-    """How a run uses a release of the chart."""
+class KubernetesSettings(ClientTls):
+    """How a run uses a release of the chart; over TLS where its services are (for their health)."""
 
     release: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")] = "selfalign"
     """The release's full name: what its objects' names begin with."""
@@ -90,11 +92,6 @@ class KubernetesSettings(Section):
     """How long a pod may fail to start for a missing image, secret, volume and the like."""
     stage_timeout_s: Annotated[float, Field(gt=0)] | None = None
     """Limit of one Job, from its creation; none by default."""
-    tls_ca: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    tls_server_name: str | None = None
-    """How the runner itself asks the services for their health, where they serve over TLS."""
 
 
 class ExecutorSettings(Section):
@@ -108,9 +105,14 @@ class ExecutorSettings(Section):
     """Logs, sockets, training checkpoints and downloaded weights of local processes."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600.0
     """How long an engine or service may take from its start until it answers."""
-    model_server: dict[str, str | int | float] = Field(default_factory=dict)
+    model_server: ModelServerOptions = ModelServerOptions()
     """Further options of the local model-server, e.g. slots: 32."""
     kubernetes: KubernetesSettings = KubernetesSettings()
+
+    @field_serializer("model_server")
+    def _only_what_was_set(self, options: ModelServerOptions) -> dict[str, Any]:
+        """Its defaults are the server's own, and not the run's."""
+        return options.model_dump(exclude_unset=True)
 
 
 class RunConfig(Section):

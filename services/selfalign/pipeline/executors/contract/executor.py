@@ -2,40 +2,11 @@
 
 from typing import Any, Protocol
 
-from selfalign.errors import (
-    ConfigError,
-    DataError,
-    EngineUnavailable,
-    FingerprintMismatch,
-    ModelError,
-    PortInUse,
-    SelfAlignError,
-    StoreError,
-    StoreNotWritable,
-    TooManyFailures,
-)
 from selfalign.events import EventSink
 from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.roles import ModelRole, ServiceName
 from selfalign.weights.source import Weights
-
-# What the exit code of a worker, service or trainer means to the runner: the type is kept, the
-# message quotes the log. Other codes are a StageError.
-ERRORS_BY_EXIT_CODE: dict[int, type[SelfAlignError]] = {
-    error.exit_code: error
-    for error in (
-        ConfigError,
-        DataError,
-        ModelError,
-        PortInUse,
-        StoreNotWritable,
-        StoreError,
-        TooManyFailures,
-        FingerprintMismatch,
-        EngineUnavailable,
-    )
-}
 
 
 class Executor(Protocol):

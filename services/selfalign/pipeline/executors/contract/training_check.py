@@ -7,8 +7,7 @@ from typing import Any
 
 import yaml
 
-from selfalign.errors import StageError
-from selfalign.pipeline.executors.contract.executor import ERRORS_BY_EXIT_CODE
+from selfalign.errors import error_for_exit_code
 
 TIMEOUT_S = 120.0
 
@@ -27,5 +26,5 @@ def run_training_check(settings: dict[str, Any], ranks: int, folder: Path) -> No
     command = [sys.executable, "-m", "selfalign_training", "check", str(path), str(ranks)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     if done.returncode:
-        kind = ERRORS_BY_EXIT_CODE.get(done.returncode, StageError)
+        kind = error_for_exit_code(done.returncode)
         raise kind(f"training settings: {done.stderr.strip()[-2000:]}")

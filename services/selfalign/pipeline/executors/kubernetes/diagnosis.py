@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from selfalign.errors import ConfigError, SelfAlignError, StageError
-from selfalign.pipeline.executors.contract.executor import ERRORS_BY_EXIT_CODE
+from selfalign.errors import ConfigError, SelfAlignError, StageError, error_for_exit_code
 from selfalign.pipeline.executors.kubernetes.cluster import Object
 
 Patience = Literal["scheduling", "trouble", "unlimited"]
@@ -57,7 +56,7 @@ class Ending:
         """The error that the exit code stands for."""
         if self.exit_code == USAGE:
             return ConfigError
-        return ERRORS_BY_EXIT_CODE.get(self.exit_code, StageError)
+        return error_for_exit_code(self.exit_code)
 
     def describe(self) -> str:
         """What happened, and what helps where that is known."""

@@ -11,6 +11,7 @@ from selfalign.pipeline.executors.kubernetes.rollout import Rollout
 from selfalign.pipeline.executors.kubernetes.tunnel import Tunnel
 from selfalign.pipeline.run.config import KubernetesSettings
 from selfalign.roles import ModelRole
+from selfalign.settings.ports import ENGINE_PORT
 
 Deployed = Literal["base", "engraved"]
 """`final` weights are served by the `engraved` Deployment."""
@@ -21,7 +22,6 @@ WEIGHTS = "selfalign.dev/weights"
 REPLICAS = "selfalign.dev/replicas"
 """Annotation: how many replicas it has while it serves."""
 WEIGHTS_CONTAINER, WEIGHTS_VARIABLE = "weights", "SELFALIGN_WEIGHTS"
-PORT = 8080
 # How often it is looked whether a served engine still stands as it should.
 GUARD_EVERY_S = 10.0
 
@@ -135,9 +135,9 @@ class Engines:
         """How this process reaches the engine: by name in the cluster, by a tunnel outside."""
         name = self._name(deployed)
         if self._cluster.inside:
-            return f"http://{name}.{self._cluster.namespace}.svc:{PORT}"
+            return f"http://{name}.{self._cluster.namespace}.svc:{ENGINE_PORT}"
         if deployed not in self._tunnels:
-            tunnel = Tunnel(self._cluster, lambda: self._rollout.ready_pod(name), PORT)
+            tunnel = Tunnel(self._cluster, lambda: self._rollout.ready_pod(name), ENGINE_PORT)
             self._tunnels[deployed] = tunnel
         return f"http://{self._tunnels[deployed].address}"
 

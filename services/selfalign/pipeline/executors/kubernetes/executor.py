@@ -28,11 +28,11 @@ from selfalign.pipeline.executors.kubernetes.watch import JobRequest
 from selfalign.pipeline.run.run import Run, dump_config
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.roles import ModelRole, ServiceName
+from selfalign.settings.ports import METRICS_PORT
 from selfalign.weights.source import Weights
 
 # Where the chart's training template has the base model and room for work.
 TRAINING_WIRING: dict[str, Any] = {"base_model": "/weights/base", "work_dir": "/work"}
-TRAINING_METRICS_PORT = 9090
 
 
 class KubernetesExecutor:
@@ -119,7 +119,7 @@ class KubernetesExecutor:
             self._notify(stage, "has its manifest already; nothing to train")
             return
         self._engines.release_all()
-        wired = {"metrics_port": TRAINING_METRICS_PORT, **settings, **TRAINING_WIRING}
+        wired = {"metrics_port": METRICS_PORT, **settings, **TRAINING_WIRING}
         text = yaml.safe_dump(wired, sort_keys=False, allow_unicode=True)
         request = JobRequest(
             template="training-job.yaml",

@@ -17,8 +17,9 @@ from selfalign.pipeline.services.register import SERVICES
 from selfalign.roles import ServiceName
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.probe import probe
+from selfalign.settings.ports import GRPC_PORT
+from selfalign.settings.tls import ClientTls
 
-PORT = 50051
 POLL_S = 2.0
 
 
@@ -55,7 +56,7 @@ class Services:
         release = self._settings.release
         self._check_settings((name,), config)
         self._rollout.wait(f"{release}-{name}")
-        target = f"dns:///{release}-{name}-headless:{PORT}"
+        target = f"dns:///{release}-{name}-headless:{GRPC_PORT}"
         if self._cluster.inside:
             self._wait_healthy(name, target)
         return target
@@ -75,13 +76,8 @@ class Services:
     def _wait_healthy(self, name: ServiceName, target: str) -> None:
         """Asks the service itself: it is not ready before it has seen its engine."""
         settings = self._settings
-        channel = ChannelSettings(
-            target=target,
-            tls_ca=settings.tls_ca,
-            tls_cert=settings.tls_cert,
-            tls_key=settings.tls_key,
-            tls_server_name=settings.tls_server_name,
-        )
+        tls = {name: getattr(settings, name) for name in ClientTls.model_fields}
+        channel = ChannelSettings(target=target, **tls)
         deadline = time.monotonic() + self._startup_timeout_s
         last = ""
         while problem := asyncio.run(probe(channel, SERVICES[name].full_name)):

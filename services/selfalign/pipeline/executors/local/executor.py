@@ -9,16 +9,17 @@ from typing import Any
 
 import yaml
 
-from selfalign.errors import EngineUnavailable, StageError
+from selfalign.errors import EngineUnavailable, error_for_exit_code
 from selfalign.events import Event, EventSink, Ready, from_worker
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
-from selfalign.pipeline.executors.contract.executor import ERRORS_BY_EXIT_CODE
+from selfalign.model_server.options import ModelServerSettings
 from selfalign.pipeline.executors.contract.training_check import run_training_check
 from selfalign.pipeline.executors.local.processes import Child
 from selfalign.pipeline.run.run import Run, dump_config
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.roles import ModelRole, ServiceName
+from selfalign.settings.options import arguments_of
 from selfalign.telemetry.metrics import Metrics
 from selfalign.weights.local import local_weights
 from selfalign.weights.source import Weights
@@ -56,10 +57,9 @@ class LocalExecutor:
             asyncio.run(_reach(base))
             return self._engines.setdefault(role, base)
         folder = local_weights(weights, self._folder / "weights")
-        options = {"host": "127.0.0.1", "port": 0, **self._settings.model_server}
-        command = ["-m", "selfalign.model_server", "--model", folder]
-        for name, value in options.items():
-            command += [f"--{name.replace('_', '-')}", str(value)]
+        chosen = {"port": 0, **self._settings.model_server.model_dump(exclude_unset=True)}
+        options = arguments_of(ModelServerSettings(model=folder, **chosen))
+        command = ["-m", "selfalign.model_server", *options]
         address = self._start_server(f"engine-{role}", command)
         engine = EngineSettings(
             **{**base.model_dump(), "kind": "tgi", "url": f"http://{address}", "token_env": None}
@@ -87,9 +87,7 @@ class LocalExecutor:
         for assignment in group.assignments():
             name = f"worker-{assignment.stage}-{assignment.index}"
             command = ["-m", "selfalign.cli", "worker", "--config", str(self._config)]
-            command += ["--stage", assignment.stage, "--target", target]
-            command += ["--index", str(assignment.index), "--count", str(assignment.count)]
-            command += ["--attempt", str(assignment.attempt)]
+            command += ["--target", target, *arguments_of(assignment)]
             children.append(self._child(name, command, from_worker(sink, assignment.index)))
         self._wait_all(children)
 
@@ -169,7 +167,7 @@ class LocalExecutor:
         self._children.pop(child.name, None)
         if code == 0:
             return
-        kind = ERRORS_BY_EXIT_CODE.get(code, StageError)
+        kind = error_for_exit_code(code)
         cause = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
         raise kind(f"{child.name}: {cause}; log {child.log}:\n{child.log_tail()}")
 

@@ -1,4 +1,4 @@
-"""Server credentials that follow their files: a renewed certificate needs no restart."""
+"""TLS credentials of both ends; a server's follow their files: renewal needs no restart."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,19 +7,33 @@ from typing import cast
 import grpc
 
 from selfalign.errors import ConfigError
-from selfalign.rpc.channel import read_bytes
-from selfalign.rpc.settings import ServerSettings
+from selfalign.settings.tls import ClientTls, ServerTls
 
 
-def server_credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
-    """The TLS credentials, or None where no certificate is set.
+def channel_credentials(settings: ClientTls) -> grpc.ChannelCredentials | None:
+    """The client's TLS credentials, or None where no CA bundle is set.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    if settings.tls_ca is None:
+        return None
+    return grpc.ssl_channel_credentials(
+        read_bytes("tls_ca", settings.tls_ca),
+        read_bytes("tls_key", settings.tls_key) if settings.tls_key else None,
+        read_bytes("tls_cert", settings.tls_cert) if settings.tls_cert else None,
+    )
+
+
+def server_credentials(settings: ServerTls) -> grpc.ServerCredentials | None:
+    """The server's TLS credentials, or None where no certificate is set.
 
     Raises:
         ConfigError: a file cannot be read.
     """
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    files = _Files(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    files = _ServerFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
     # The stubs do not know that the fetcher may say "unchanged".
     changed = cast("Callable[[], grpc.ServerCertificateConfiguration]", files.changed)
     return grpc.dynamic_ssl_server_credentials(
@@ -27,7 +41,15 @@ def server_credentials(settings: ServerSettings) -> grpc.ServerCredentials | Non
     )
 
 
-class _Files:
+def read_bytes(field: str, path: Path) -> bytes:
+    """The file's content. Raises ConfigError, naming the setting `field`."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{field}: cannot read {path}: {error.strerror}") from error
+
+
+class _ServerFiles:
     """Certificate, key and CA, and whether they changed since they were read."""
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
