@@ -8,8 +8,8 @@ import typer
 from selfalign.cli.app import build_app
 from selfalign.model_server.__main__ import parse_settings
 from selfalign.pipeline.load import parse_run_config
-from selfalign_training.exit_codes import NOT_RETRYABLE
-from selfalign_training.machines import read_machine
+from selfalign_training.launch.exit_codes import NOT_RETRYABLE
+from selfalign_training.launch.machine import read_machine
 from support.helm import (
     VALUES_FILES,
     containers,

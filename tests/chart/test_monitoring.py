@@ -16,7 +16,7 @@ from selfalign.model_server.metrics import HELP
 from selfalign.pipeline.row_metrics import RowMetrics
 from selfalign.pipeline.run_metrics import RunMetrics
 from selfalign.telemetry.metrics import Metrics
-from selfalign_training import metrics as training
+from selfalign_training.report import prometheus as training
 from support.helm import CHART, ROOT
 from support.panels import filled, queries
 

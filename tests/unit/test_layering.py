@@ -25,10 +25,11 @@ ALLOWED: dict[str, set[str]] = {
     "inference": {"settings", "telemetry"},
     "rpc": {"settings", "storage", "telemetry", "v1"},
     **{package: {*LEAVES, "rpc"} for package in METHOD},
-    "pipeline": {*LEAVES, *METHOD, "rpc"},
+    "training_settings": {"settings"},
+    "pipeline": {*LEAVES, *METHOD, "rpc", "training_settings"},
     "model_server": {"settings"},
     "cli": {*LEAVES, *METHOD, "rpc", "pipeline", "model_server"},
-    "selfalign_training": {"settings", "storage"},
+    "selfalign_training": {"settings", "storage", "training_settings"},
 }
 HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}
 MAY_USE_TORCH = {"model_server", "selfalign_training"}

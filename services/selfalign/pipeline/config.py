@@ -1,9 +1,9 @@
 """The run configuration: one YAML file that says everything about a run."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from selfalign.evaluation.settings import EvaluationSettings
 from selfalign.inference.settings import EngineSettings
@@ -11,6 +11,7 @@ from selfalign.principle_engine.settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.settings import PromptSynthesizerSettings
 from selfalign.refiner.settings import RefinerSettings
 from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
+from selfalign.training_settings.run_section import TrainingSection
 
 Profile = Literal["paper", "small"]
 
@@ -128,23 +129,11 @@ class RunConfig(Section):
     prompts: PromptsSettings = PromptsSettings()
     rows: RowsSettings = RowsSettings()
     align: PrincipleEngineSettings = PrincipleEngineSettings()
-    engrave: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the training job for stage 3 (training-job/configs); data, layout and output
-    are filled in by the pipeline."""
+    engrave: TrainingSection = TrainingSection()
+    """Hyper-parameters of stage 3; base model, data, layout and output are filled in by the
+    pipeline."""
     refine: RefinerSettings = RefinerSettings()
-    distill: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the training job for stage 4."""
+    distill: TrainingSection = TrainingSection()
+    """Hyper-parameters of stage 4."""
     evaluate: EvaluationSettings = EvaluationSettings()
     executor: ExecutorSettings = ExecutorSettings()
-
-    @model_validator(mode="after")
-    def _training_sections_leave_wiring_to_us(self) -> "RunConfig":
-        for stage in ("engrave", "distill"):
-            clash = {"data", "output", "layout", "base_model", "fingerprint", "work_dir"} & set(
-                getattr(self, stage)
-            )
-            if clash:
-                raise ValueError(
-                    f"{stage}: {', '.join(sorted(clash))} are set by the pipeline; remove them here"
-                )
-        return self

@@ -1,14 +1,13 @@
 """The estimate as JSON-serialisable values."""
 
-from typing import Any
-
+from selfalign_training.configuration.json_types import JsonObject
+from selfalign_training.estimate.job_estimate import Estimate
 from selfalign_training.estimate.memory import CONTEXT_BYTES
 from selfalign_training.estimate.parts import GIB
 from selfalign_training.estimate.plan import ON_GPU
-from selfalign_training.estimate.report import Estimate
 
 
-def as_json(estimate: Estimate) -> dict[str, Any]:
+def as_json(estimate: Estimate) -> JsonObject:
     """All figures; memory in bytes."""
     memory, duration, work = estimate.memory, estimate.duration, estimate.work
     plan, cluster = estimate.plan, estimate.cluster
@@ -36,8 +35,8 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
             "gpu_bytes": memory.total,
             "gpu_limit_bytes": int(cluster.gpu.memory_gib * GIB),
             "fits": estimate.fits,
-            "host_bytes_per_rank": memory.elsewhere("cpu"),
-            "nvme_bytes_per_rank": memory.elsewhere("nvme"),
+            "host_bytes_per_rank": memory.off_gpu("cpu"),
+            "nvme_bytes_per_rank": memory.off_gpu("nvme"),
         },
         "alternatives": [
             {

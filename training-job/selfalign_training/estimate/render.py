@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from selfalign_training.estimate.activations import layer_terms
 from selfalign_training.estimate.duration import LINK_SHARE, PACKED_FILL, PADDING_SHARE, gathers
+from selfalign_training.estimate.job_estimate import Alternative, Estimate
 from selfalign_training.estimate.memory import CONTEXT_BYTES, FRAGMENTATION
 from selfalign_training.estimate.parts import GIB, Part
 from selfalign_training.estimate.plan import ON_GPU, Sharding
-from selfalign_training.estimate.report import Alternative, Estimate
 
 
 def as_text(estimate: Estimate) -> str:
@@ -66,7 +66,7 @@ def memory_lines(estimate: Estimate) -> Iterator[str]:
     verdict = "fits" if estimate.fits else "DOES NOT FIT"
     yield row("total", memory.total, f"{verdict}: {estimate.cluster.gpu.memory_gib} GiB a GPU")
     for place, name in (("cpu", "host memory"), ("nvme", "NVMe")):
-        if size := memory.elsewhere(place):
+        if size := memory.off_gpu(place):
             ranks = min(estimate.cluster.gpus, estimate.cluster.gpus_per_node)
             yield row(f"{name} of a node", size * ranks, f"offloaded, {ranks} ranks")
             yield from (part_line(part) for part in memory.parts if part.place == place)

@@ -1,14 +1,22 @@
 """Stages `engrave` and `distill`: the training job's configuration."""
 
+from collections.abc import Callable
 from typing import Any
 
 from selfalign.constitution.load import load_constitution
 from selfalign.constitution.render import student_layout
+from selfalign.pipeline.config import RunConfig
 from selfalign.pipeline.run import Run
 from selfalign.storage.stages import StageName
+from selfalign.training_settings.hyperparameters import PresetName
+from selfalign.training_settings.run_section import TrainingSection
 
+SECTION: dict[StageName, Callable[[RunConfig], TrainingSection]] = {
+    "engrave": lambda config: config.engrave,
+    "distill": lambda config: config.distill,
+}
 SOURCE: dict[StageName, StageName] = {"engrave": "align", "distill": "refine"}
-PAPER: dict[StageName, str] = {"engrave": "paper", "distill": "paper-distill"}
+PAPER: dict[StageName, PresetName] = {"engrave": "paper", "distill": "paper-distill"}
 
 
 def training_settings(run: Run, stage: StageName, fingerprint: dict[str, Any]) -> dict[str, Any]:
@@ -21,7 +29,7 @@ def training_settings(run: Run, stage: StageName, fingerprint: dict[str, Any]) -
     return {
         "preset": PAPER[stage] if run.config.profile == "paper" else "small",
         "seed": run.config.seed,
-        **getattr(run.config, stage),
+        **SECTION[stage](run.config).given,
         "base_model": run.config.model.base,
         "data": {"store": run.store.url, "stage_prefix": run.prefix(SOURCE[stage])},
         "output": {"store": run.store.url, "prefix": run.prefix(stage)},
