@@ -25,6 +25,7 @@ class LoraSettings(Section):
     alpha: PositiveInt = 16
     """The update is scaled by alpha / r."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Of the adapter's input."""
     targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1)] = (
         "q_proj",
         "k_proj",
@@ -46,6 +47,7 @@ class Hyperparameters(Section):
     method: Method = "lora"
     """qlora trains adapters on a base model in 4 bits (nf4, CUDA only); full trains all weights."""
     lora: LoraSettings = LoraSettings()
+    """The adapter; without effect where method is full."""
     learning_rate: LearningRate | None = None
     """The highest learning rate of the schedule."""
     epochs: Epochs | None = None
@@ -57,6 +59,7 @@ class Hyperparameters(Section):
     max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
     """Norm to which gradients are clipped; 0 leaves them as they are."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """AdamW's."""
     global_batch_size: PositiveInt | None = None
     """Sequences of one optimizer step over all ranks; accumulation follows from it."""
     micro_batch_size: PositiveInt | None = None
@@ -76,6 +79,7 @@ class Hyperparameters(Section):
     packing: bool | Literal["auto"] = "auto"
     """auto packs where variable-length attention exists and groups by length elsewhere."""
     seed: Seed = 42
+    """Of the adapter's first weights, dropout, and the order of the data."""
     save_steps: PositiveInt = 50
     """Optimizer steps between checkpoints, which go to the store while training goes on."""
     keep_last: PositiveInt = 2

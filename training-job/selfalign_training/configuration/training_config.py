@@ -69,7 +69,9 @@ class TrainingConfig(Hyperparameters):
 
     # Required here: of the file or of its preset.
     learning_rate: LearningRate
+    """The highest learning rate of the schedule."""
     epochs: Epochs
+    """Passes over the data."""
     global_batch_size: PositiveInt
     """Sequences of one optimizer step over all ranks; accumulation follows from it."""
     micro_batch_size: PositiveInt
@@ -80,8 +82,11 @@ class TrainingConfig(Hyperparameters):
     base_model: NonEmpty
     """A folder of safetensors, or the id of a hub model."""
     data: DataConfig
+    """What to train on."""
     output: OutputConfig
+    """Where the result goes."""
     layout: LayoutConfig
+    """How a row becomes text."""
     fingerprint: dict[str, JsonValue] = Field(default_factory=dict)
     """Passed through into the output's manifest."""
     work_dir: Path = Path("training-work")

@@ -1,4 +1,6 @@
-"""The start of a job's ranks, from the command to the process group. From top to bottom:
+"""The start of a job's ranks, from the command to the process group.
+
+From top to bottom:
 
 1. `python -m selfalign_training node CONFIG` on every machine (`command_line`, `node`): SIGTERM is
    heard, the environment says which machine this is (`machine`), the file is read, and its batches

@@ -1,4 +1,6 @@
-"""The model on its way through a job, in this order:
+"""The model on its way through a job.
+
+In this order:
 
 1. `targets` and `base_model.check_base`: what can be known before any weight is loaded.
 2. `device`: what the job computes on, and whether sequences are packed there.

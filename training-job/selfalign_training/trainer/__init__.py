@@ -1,4 +1,4 @@
-"""A job on each of its ranks, and one optimizer step, from top to bottom.
+"""A job on each of its ranks, and within it one optimizer step, from top to bottom.
 
 The job (`run_job`): configuration and data are checked, rows tokenized; `session` joins the process
 group, finds the checkpoint to go on from, loads the model and trains; then `publish` merges,
