@@ -7,11 +7,11 @@ from pathlib import Path
 
 from selfalign.errors import ConfigError
 from selfalign_training.configuration.reading import load_config
+from selfalign_training.estimate.as_json import as_json
+from selfalign_training.estimate.as_text import as_text
 from selfalign_training.estimate.duration import Cluster
 from selfalign_training.estimate.gpus import find_gpu
 from selfalign_training.estimate.job_estimate import make_estimate
-from selfalign_training.estimate.record import as_json
-from selfalign_training.estimate.render import as_text
 
 
 def print_estimate(arguments: Namespace) -> None:

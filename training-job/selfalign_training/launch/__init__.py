@@ -7,7 +7,7 @@ From top to bottom:
    are worked out for all ranks. A job that is done ends here. On one machine alone `launch`
    (`torchrun.launch`) does less.
 2. The machines find each other (`rendezvous`, by the names and addresses of `addresses`): node 0
-   keeps a TCPStore, compares what all have been told, and opens the gate.
+   keeps a TCPStore, compares what all of them are to run, and opens the gate.
 3. torchrun starts this machine's ranks as `python -m selfalign_training CONFIG` (`torchrun`), and
    their exit codes become the node's own (`exit_codes`).
 4. Each rank sets what its libraries read when they are imported (`environment`), learns its place

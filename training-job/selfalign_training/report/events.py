@@ -1,4 +1,4 @@
-"""What the job tells while it runs: JSON lines on stdout."""
+"""Events of a job while it runs: JSON lines on stdout."""
 
 import json
 

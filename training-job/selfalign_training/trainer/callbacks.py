@@ -1,4 +1,4 @@
-"""What happens between optimizer steps: the epoch is told, samples are noted, SIGTERM is obeyed."""
+"""What happens between optimizer steps: the epoch is set, samples are noted, SIGTERM is obeyed."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ from selfalign_training.trainer.sample_log import SampleLog
 
 
 class EpochCallback(TrainerCallback):
-    """Tells the sampler the epoch.
+    """Gives the sampler the epoch.
 
     The trainer's own way to it ends at the wrapper that skips batches: with several ranks, a job
     that goes on in the middle of a later epoch would see the first epoch's order again.
