@@ -69,7 +69,7 @@ def apply_preset(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
         preset["output"] = {"dtype": MERGED_DTYPES[name]}
     if values.get("deepspeed_config"):
         # The DeepSpeed file names the stage; one that the user gives besides is refused.
-        del preset["zero_stage"]
+        preset.pop("zero_stage", None)
     merged = preset | values
     for section in ("lora", "output"):
         given = values.get(section)
