@@ -28,9 +28,8 @@ from unittest.mock import patch
 
 from selfalign.constitution.render import student_layout
 from selfalign.constitution.yaml_file import load_constitution
-from selfalign_training.__main__ import stand_alone
-from selfalign_training.config import TrainingConfig
-from selfalign_training.ranks import cores, prepare_environment
+from selfalign_training.configuration.training_config import TrainingConfig
+from selfalign_training.launch.environment import cores, prepare_environment, stand_alone
 
 MAX_LENGTH = 512
 LAYOUTS = ("packed", "padded", "grouped")
@@ -148,21 +147,22 @@ def job(run: Path, model: Path, place: Path, layout: str) -> TrainingConfig:
 
 def keep_process_group() -> None:
     """Jobs of one process share it: DeepSpeed does not let go of a group that it has seen."""
-    from selfalign_training.train import choose_accelerator
+    from selfalign_training.launch.environment import choose_accelerator
 
     choose_accelerator()
-    from selfalign_training.session import Session
+    from selfalign_training.trainer.session import Session
 
     Session.close = lambda self: None  # type: ignore[method-assign]
 
 
 def train(config: TrainingConfig, layout: str, steps: int) -> Recorder:
     """Runs a whole job in this process, of at most `steps` if not -1, and records its steps."""
-    import selfalign_training.session as session
-    from selfalign_training.arguments import trainer_arguments
-    from selfalign_training.progress import ProgressCallback
-    from selfalign_training.train import run_job
-    from selfalign_training.trainer import EngravingTrainer
+    import selfalign_training.trainer.reporting as reporting
+    import selfalign_training.trainer.session as session
+    from selfalign_training.trainer.arguments import trainer_arguments
+    from selfalign_training.trainer.engraving_trainer import EngravingTrainer
+    from selfalign_training.trainer.run_job import run_job
+    from selfalign_training.trainer.step_report import ProgressCallback
 
     recorder = Recorder()
 
@@ -189,9 +189,9 @@ def train(config: TrainingConfig, layout: str, steps: int) -> Recorder:
         patch.multiple(
             session,
             EngravingTrainer=Trainer,
-            ProgressCallback=Progress,
             trainer_arguments=arguments,
         ),
+        patch.object(reporting, "ProgressCallback", Progress),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         run_job(config)

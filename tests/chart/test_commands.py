@@ -9,8 +9,8 @@ from selfalign.cli.app import build_app
 from selfalign.model_server.__main__ import build_app as build_model_server
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.settings.ports import ENGINE_PORT
-from selfalign_training.exit_codes import NOT_RETRYABLE
-from selfalign_training.machines import read_machine
+from selfalign_training.launch.exit_codes import NOT_RETRYABLE
+from selfalign_training.launch.machine import read_machine
 from support.helm import (
     VALUES_FILES,
     containers,

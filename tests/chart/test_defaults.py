@@ -18,8 +18,8 @@ from selfalign.pipeline.run.config import KubernetesSettings, RunConfig
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.rpc.server_settings import ServerSettings
 from selfalign.settings.section import Section
-from selfalign_training.exit_codes import NOT_RETRYABLE
-from selfalign_training.machines import read_machine
+from selfalign_training.launch.exit_codes import NOT_RETRYABLE
+from selfalign_training.launch.machine import read_machine
 from support.helm import CHART, containers, needs_helm, objects, pod_specs, render_file, submitted
 from support.helm_variants import Variant, script
 

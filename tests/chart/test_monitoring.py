@@ -17,7 +17,7 @@ from selfalign.pipeline.progress.row_metrics import RowMetrics
 from selfalign.pipeline.progress.run_metrics import RunMetrics
 from selfalign.pipeline.stages import register
 from selfalign.telemetry.metrics import Metrics
-from selfalign_training import metrics as training
+from selfalign_training.report import prometheus as training
 from support.helm import CHART, ROOT
 from support.panels import filled, queries
 

@@ -44,6 +44,15 @@ def test_every_value_is_described() -> None:
         ({"image": {"pullPolicy": "Sometimes"}}, "at '/image/pullPolicy'"),
         ({"run": {"prompt": {"count": 3}}}, "at '/run': additional properties 'prompt' not"),
         ({"run": {"prompts": {"count": 0}}}, "at '/run/prompts/count': minimum: got 0, want 1"),
+        (
+            {"run": {"engrave": {"lerning_rate": 1e-3}}},
+            "at '/run/engrave': additional properties 'lerning_rate' not",
+        ),
+        (
+            {"run": {"distill": {"lora": {"rank": 4}}}},
+            "at '/run/distill/lora': additional properties 'rank' not",
+        ),
+        ({"run": {"distill": {"base_model": "m"}}}, "at '/run/distill': additional properties"),
         ({"run": {"name": "My Run"}}, "at '/run/name': 'My Run' does not match"),
         ({"inference": {"base": {"gpus": 0}}}, "inference.base.gpus: 0, but engine tgi runs on"),
         ({"inference": {"dtype": "float32"}}, "inference.dtype: float32 is not known to TGI"),

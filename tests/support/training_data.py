@@ -7,6 +7,7 @@ from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.store import Store
 from selfalign.storage.tables import create_part, part_name
+from selfalign_training.report.metrics_log import StepRecord
 
 # As ChatML does it: every turn between two special tokens.
 CHAT_TEMPLATE = (
@@ -33,6 +34,27 @@ def small_settings(base_model: str) -> dict[str, Any]:
         "data": {"store": "runs", "stage_prefix": "demo/align"},
         "output": {"store": "runs", "prefix": "demo/engrave"},
         "layout": published_layout(),
+    }
+
+
+def step_record(step: int, loss: float, steps: int = 9) -> StepRecord:
+    """A logged step of 100 tokens in 2 s."""
+    return {
+        "step": step,
+        "steps": steps,
+        "epoch": 1.0,
+        "loss": loss,
+        "grad_norm": 0.5,
+        "learning_rate": 1e-3,
+        "tokens": 100,
+        "tokens_per_s": 50.0,
+        "tokens_per_s_rank": 50.0,
+        "step_s": 2.0,
+        "mfu": None,
+        "padding_share": 0.0,
+        "checkpoint_s": None,
+        "checkpoint_stall_s": None,
+        "resumed_at": None,
     }
 
 

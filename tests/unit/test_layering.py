@@ -33,10 +33,11 @@ ALLOWED: dict[str, set[str]] = {
     "inference": {"settings", "telemetry"},
     "rpc": {"settings", "storage", "telemetry", "v1"},
     **{package: {*LEAVES, "rpc"} for package in METHOD},
-    "pipeline": {*LEAVES, *METHOD, "rpc", "weights"},
+    "training_settings": {"settings"},
+    "pipeline": {*LEAVES, *METHOD, "rpc", "weights", "training_settings"},
     "model_server": {"settings"},
     "cli": {*LEAVES, *METHOD, "rpc", "weights", "pipeline", "model_server"},
-    "selfalign_training": {"settings", "storage"},
+    "selfalign_training": {"settings", "storage", "training_settings"},
 }
 HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}
 # Settings alone: the run configuration checks them, and the local executor passes them on.

@@ -10,7 +10,7 @@ import pytest
 
 from selfalign.errors import ModelError
 from selfalign_training.__main__ import main
-from selfalign_training.load import load_config
+from selfalign_training.configuration.reading import load_config
 from support.training_job import Job, MakeJob
 
 pytestmark = [
@@ -100,7 +100,7 @@ CASES = {
     ),
     "fp16 on CPU": Case(64, "dtype: fp16 needs a CUDA device", changes={"dtype": "fp16"}),
     "world size 0": Case(64, "RANK 0 is not below WORLD_SIZE 0", ranks="0"),
-    "world size": Case(64, "RANK and WORLD_SIZE must be whole numbers", ranks="two"),
+    "world size": Case(64, "WORLD_SIZE: 'two' is not a whole number", ranks="two"),
     "store not writable": Case(73, "store: cannot make the folder", damage=store_is_a_file),
 }
 
@@ -123,7 +123,7 @@ def test_bad_input_is_named_and_has_its_exit_code(
     case.damage(job)
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", case.ranks)
-    monkeypatch.setattr("selfalign_training.model.load_model", None)
+    monkeypatch.setattr("selfalign_training.model.base_model.load_model", None)
     code = main([str(job.config)])
     told = capsys.readouterr().err
     assert case.message in told
@@ -132,7 +132,7 @@ def test_bad_input_is_named_and_has_its_exit_code(
 
 
 def test_missing_weights_are_named(make_job: MakeJob, base_model: Path, tmp_path: Path) -> None:
-    from selfalign_training.model import load_model
+    from selfalign_training.model.base_model import load_model
 
     shutil.copyfile(base_model / "config.json", tmp_path / "config.json")
     config = load_config(make_job(base_model=str(tmp_path)).config)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from selfalign_training.checkpoints.node import Node
+from selfalign_training.configuration.reading import load_config
 from selfalign_training.data.dataset import find_sources, load_dataset
 from selfalign_training.data.encode import IGNORED
-from selfalign_training.load import load_config
+from selfalign_training.launch.place import Place
+from selfalign_training.model.base_model import load_tokenizer
 from support.training_job import Job, MakeJob, epochs_of_samples, prompt_ids, sending
 
 pytestmark = [
@@ -99,7 +100,7 @@ def test_a_finished_job_is_not_done_again(undisturbed: Job) -> None:
     job = Job(undisturbed.folder, undisturbed.values)
     assert job.run(ranks=1) == 0, job.stderr
     assert [event["event"] for event in job.events] == ["note"]
-    assert job.events[0]["message"].endswith("run/engrave is done already")
+    assert job.events[0]["text"].endswith("run/engrave is done already")
     assert (undisturbed.output / "manifest.json").stat().st_mtime_ns == before
     assert told
 
@@ -176,11 +177,11 @@ def test_stages_ranks_and_accumulation_give_the_same_training(
 
 def bare_loss(job: Job, base_model: Path) -> float:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     config = load_config(job.config)
-    tokenizer = AutoTokenizer.from_pretrained(base_model)
-    dataset = load_dataset(config, find_sources(config), tokenizer, Node())
+    tokenizer = load_tokenizer(str(base_model))
+    dataset = load_dataset(config, find_sources(config), tokenizer, Place())
     model = AutoModelForCausalLM.from_pretrained(base_model, dtype=torch.float32)
     total, count = 0.0, 0
     for example in dataset:

@@ -31,7 +31,7 @@ def test_merged_weights_equal_pefts(
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from selfalign_training.merge import merge_adapter
+    from selfalign_training.model.merge import merge_adapter
 
     base = sharded(base_model, tmp_path / "sharded") if shards else base_model
     merge_adapter(base, adapter, tmp_path / "merged", torch.float32)
@@ -52,7 +52,7 @@ def test_the_configuration_names_the_new_dtype(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from selfalign_training.merge import merge_adapter
+    from selfalign_training.model.merge import merge_adapter
 
     base = sharded(base_model, tmp_path / "sharded")
     merge_adapter(base, adapter, tmp_path / "merged", torch.bfloat16)
@@ -69,7 +69,7 @@ def test_a_base_that_does_not_fit_is_refused(
     import torch
     from safetensors.torch import load_file, save_file
 
-    from selfalign_training.merge import merge_adapter
+    from selfalign_training.model.merge import merge_adapter
 
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -51,7 +51,7 @@ def compare(base: Path, adapter: Path, merged: Path, prompts: Sequence[str]) -> 
 def test_a_small_model_writes_the_same(base_model: Path, adapter: Path, tmp_path: Path) -> None:
     import torch
 
-    from selfalign_training.merge import merge_adapter
+    from selfalign_training.model.merge import merge_adapter
 
     merge_adapter(base_model, adapter, tmp_path / "merged", torch.float32)
     prompts = [f"Which colour has the thing number {number}?" for number in range(8)]
@@ -82,7 +82,7 @@ def test_sixteen_bits_are_rounded_to_once(base_model: Path, adapter: Path, tmp_p
     import torch
     from safetensors.torch import load_file
 
-    from selfalign_training.merge import merge_adapter
+    from selfalign_training.model.merge import merge_adapter
 
     exact, rounded = tmp_path / "exact", tmp_path / "rounded"
     merge_adapter(base_model, adapter, exact, torch.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selfalign_training.exit_codes import NOT_RETRYABLE
+from selfalign_training.launch.exit_codes import NOT_RETRYABLE
 from support.training_job import Job, MakeJob
 from support.two_nodes import NoNamespaces, joined_namespaces, seconds_until, two_nodes
 

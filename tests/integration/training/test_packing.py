@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from selfalign_training.batches import BatchPlan
-from selfalign_training.data.table import SequenceTable
-from selfalign_training.data.tokens import TokenFile, TokenWriter
+from selfalign_training.configuration.batch_plan import BatchPlan
+from selfalign_training.data.sequence_table import SequenceTable
+from selfalign_training.data.token_file import TokenFile, TokenWriter
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -123,7 +123,7 @@ def test_the_first_token_of_a_packed_sequence_is_not_learned(tokens: TokenFile) 
 
 
 def test_the_sampler_fills_whole_steps(tmp_path: Path) -> None:
-    from selfalign_training.trainer import EpochSampler
+    from selfalign_training.trainer.epoch_order import EpochSampler
 
     with TokenWriter(tmp_path / "t.arrow") as writer:
         for number in range(13):

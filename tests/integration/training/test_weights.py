@@ -22,8 +22,8 @@ def test_files_of_weights_hold_the_model(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from selfalign_training.merge import copy_rest
-    from selfalign_training.weights import ShardWriter, gather_weights
+    from selfalign_training.model.gathered_weights import ShardWriter, gather_weights
+    from selfalign_training.model.merge import copy_rest
 
     model: Any = AutoModelForCausalLM.from_pretrained(base_model, tie_word_embeddings=tied)
     writer = ShardWriter(tmp_path / "merged", torch.float32, shard_bytes)

@@ -1,25 +1,32 @@
 """Going on from a checkpoint: the newest whose files are whole on every node."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from selfalign.errors import DataError, ObjectMissing
+from selfalign.events import Note, emit
 from selfalign.storage.manifest import PartInfo
 from selfalign_training.checkpoints.catalogue import Candidate, Catalogue, CheckpointManifest
+from selfalign_training.checkpoints.files import file_part
 from selfalign_training.checkpoints.folders import (
     checkpoint_folder,
     file_names,
     remove_after,
     remove_others,
 )
-from selfalign_training.checkpoints.node import Node
-from selfalign_training.events import tell
-from selfalign_training.export import file_part
+from selfalign_training.checkpoints.ownership import node_reads
+from selfalign_training.launch.place import Place
 
-Exchange = Callable[[Any], list[Any]]
-"""Gives every rank what all ranks gave, in the order of the ranks."""
+Value = TypeVar("Value")
+
+
+class Exchange(Protocol):
+    """A collective of all ranks."""
+
+    def __call__(self, value: Value, /) -> list[Value]:
+        """Gives every rank what all ranks gave, in the order of the ranks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +38,7 @@ class Checkpoint:
     world_size: int
 
 
-def restore(
-    catalogue: Catalogue, node: Node, world_size: int, job: Path, exchange: Exchange
-) -> Checkpoint | None:
+def restore(catalogue: Catalogue, place: Place, job: Path, exchange: Exchange) -> Checkpoint | None:
     """Brings the newest usable checkpoint to this node's disk; None if there never was one.
 
     All ranks call it. A local file is kept where its digest is the manifest's. One that is
@@ -44,18 +49,18 @@ def restore(
         DataError: there are checkpoints, and none is whole.
         StoreError: the store cannot be read.
     """
-    candidates: list[Candidate] = exchange(catalogue.candidates() if node.rank == 0 else None)[0]
+    candidates = exchange(catalogue.candidates() if place.first else [])[0]
     faults: list[str] = []
     for candidate in candidates:
         fault = candidate.fault
         if candidate.manifest is not None:
-            fault = _fetch(catalogue, node, world_size, job, candidate.manifest)
+            fault = _fetch(catalogue, place, job, candidate.manifest)
         found = [fault for fault in exchange(fault) if fault]
         if not found:
             break
         faults.append(found[0])
-        if node.rank == 0:
-            tell("note", message=f"checkpoint of step {candidate.step} passed over: {found[0]}")
+        if place.first:
+            emit(Note(text=f"checkpoint of step {candidate.step} passed over: {found[0]}"))
     else:
         candidate = Candidate(0, None)
     if candidates and candidate.manifest is None:
@@ -63,9 +68,9 @@ def restore(
             f"no checkpoint of this job can be used: {'; '.join(faults)}. Restore the files, or "
             f"delete {catalogue.place} to begin anew"
         )
-    if node.leads:
+    if place.leads_node:
         remove_after(job, candidate.step)
-    if node.rank == 0:
+    if place.first:
         catalogue.discard_after(candidate.step)
     exchange(None)
     if candidate.manifest is None:
@@ -74,19 +79,17 @@ def restore(
     return Checkpoint(folder, candidate.step, candidate.manifest.world_size)
 
 
-def _fetch(
-    catalogue: Catalogue, node: Node, world_size: int, job: Path, manifest: CheckpointManifest
-) -> str:
+def _fetch(catalogue: Catalogue, place: Place, job: Path, manifest: CheckpointManifest) -> str:
     """Brings what this node needs of a checkpoint; says what is wrong with it, or ""."""
-    if not node.leads:
+    if not place.leads_node:
         return ""
-    same_ranks = manifest.world_size == world_size
+    same_ranks = manifest.world_size == place.world_size
     folder = checkpoint_folder(job, manifest.step)
     remove_others(folder, {part.name for part in manifest.files})
     here = set(file_names(folder))
     for part in manifest.files:
         # Another world size is converted from all files.
-        if same_ranks and not node.reads(part.name):
+        if same_ranks and not node_reads(place, part.name):
             continue
         if part.name in here and file_part(folder / part.name, part.name) == part:
             continue

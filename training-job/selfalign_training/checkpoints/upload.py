@@ -8,12 +8,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from selfalign.errors import ObjectMissing, SelfAlignError, StoreError
+from selfalign.events import Checkpoint, Note, emit
 from selfalign.storage.manifest import PartInfo
 from selfalign_training.checkpoints.catalogue import Catalogue, CheckpointManifest
+from selfalign_training.checkpoints.files import file_part
 from selfalign_training.checkpoints.folders import checkpoint_folder, file_names, keep_newest
-from selfalign_training.checkpoints.node import Node
-from selfalign_training.events import tell
-from selfalign_training.export import file_part
+from selfalign_training.checkpoints.ownership import node_writes
+from selfalign_training.launch.place import Place
 
 POLL_S = 0.5
 
@@ -32,13 +33,13 @@ class NodeList(BaseModel):
 class Uploader:
     """One thread of each node's first rank; no collectives, nodes meet in the store.
 
-    A failed upload is told of and training goes on.
+    A failed upload is reported, and training goes on.
     """
 
     def __init__(
         self,
         catalogue: Catalogue,
-        node: Node,
+        place: Place,
         job: Path,
         *,
         attempt: str,
@@ -48,14 +49,14 @@ class Uploader:
         """
         Args:
             catalogue: The job's checkpoints in the store.
-            node: This rank's place.
+            place: This rank's.
             job: The job's folder on this node's disk.
             attempt: The same on all nodes of this start of the job, and on no other.
             keep_last: Complete checkpoints that stay in the store.
             on_done: Gets the seconds that a checkpoint took until it was whole in the store.
         """
         self._catalogue = catalogue
-        self._node = node
+        self._place = place
         self._job = job
         self._attempt = attempt
         self._keep_last = keep_last
@@ -63,7 +64,7 @@ class Uploader:
         self._thread: threading.Thread | None = None
         self._error: SelfAlignError | None = None
 
-    def start(self, step: int, world_size: int, *, began: float, time_limit: float) -> None:
+    def start(self, step: int, *, began: float, time_limit: float) -> None:
         """Uploads a checkpoint that all ranks have written.
 
         Waits for the upload before this one: a store slower than training holds it back instead
@@ -71,7 +72,6 @@ class Uploader:
 
         Args:
             step: The checkpoint's.
-            world_size: Of the whole job.
             began: When the checkpoint was begun to be written, in monotonic seconds.
             time_limit: Seconds that the first node waits for the others' lists.
         """
@@ -79,7 +79,7 @@ class Uploader:
         keep_newest(self._job, self._keep_last)
         self._thread = threading.Thread(
             target=self._run,
-            args=(step, world_size, began, time_limit),
+            args=(step, began, time_limit),
             name=f"upload-{step}",
             daemon=True,
         )
@@ -96,32 +96,35 @@ class Uploader:
             self._thread.join()
             self._thread = None
 
-    def _run(self, step: int, world_size: int, began: float, time_limit: float) -> None:
+    def _run(self, step: int, began: float, time_limit: float) -> None:
         self._error = None
         upload_began = time.monotonic()
         try:
             own = self._upload_own(step)
-            if self._node.index != 0:
+            if self._place.node != 0:
                 return
             files = own + self._others(step, upload_began + time_limit)
-            job = self._catalogue.job
             manifest = CheckpointManifest(
-                step=step, world_size=world_size, job=job, files=tuple(files)
+                step=step,
+                world_size=self._place.world_size,
+                job=self._catalogue.job,
+                files=tuple(files),
             )
             self._catalogue.write(manifest)
             self._catalogue.keep_last(self._keep_last)
         except SelfAlignError as error:
             self._error = error
-            tell("note", message=f"the checkpoint of step {step} is not in the store: {error}")
+            emit(Note(text=f"the checkpoint of step {step} is not in the store: {error}"))
             return
         done = time.monotonic()
         self._on_done(round(done - began, 3))
-        tell(
-            "checkpoint",
-            step=step,
-            checkpoint_s=round(done - began, 3),
-            upload_s=round(done - upload_began, 3),
-            bytes=sum(part.size for part in files),
+        emit(
+            Checkpoint(
+                step=step,
+                checkpoint_s=round(done - began, 3),
+                upload_s=round(done - upload_began, 3),
+                bytes=sum(part.size for part in files),
+            )
         )
 
     def _upload_own(self, step: int) -> list[PartInfo]:
@@ -130,7 +133,7 @@ class Uploader:
         files = []
         try:
             for name in file_names(folder):
-                if self._node.writes(name):
+                if node_writes(self._place, name):
                     files.append(file_part(folder / name, name))
                     self._catalogue.store.upload(folder / name, self._catalogue.key(step, name))
         except (SelfAlignError, OSError) as error:
@@ -140,13 +143,13 @@ class Uploader:
         return files
 
     def _put_list(self, step: int, found: NodeList) -> None:
-        key = self._catalogue.key(step, list_name(self._node.index))
+        key = self._catalogue.key(step, list_name(self._place.node))
         self._catalogue.store.put(key, found.model_dump_json().encode())
 
     def _others(self, step: int, deadline: float) -> list[PartInfo]:
         """The other nodes' files, as soon as all their lists are there."""
         files: list[PartInfo] = []
-        for index in range(1, self._node.count):
+        for index in range(1, self._place.nodes):
             files += self._wait_for(step, index, deadline).files
         return files
 

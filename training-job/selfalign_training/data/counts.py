@@ -1,7 +1,7 @@
 """What became of the rows: every one is a sequence, or counted as dropped."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Self
 
 from selfalign_training.data.encode import Example
 
@@ -64,5 +64,5 @@ class Counts:
             f"{self.shortest_overlong} tokens, the longest {self.longest_overlong}"
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, int]:
         return asdict(self)

@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from selfalign.errors import DataError
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import content_hash
-from selfalign_training.checkpoints.node import Node
-from selfalign_training.config import TrainingConfig
-from selfalign_training.data.cache import Share, TokenCache
+from selfalign_training.configuration.training_config import TrainingConfig
+from selfalign_training.data.accepted_rows import list_units, read_unit
 from selfalign_training.data.counts import Counts
 from selfalign_training.data.encode import Example
 from selfalign_training.data.extra import parse_extra_rows, read_extra_rows
 from selfalign_training.data.layout import make_layout
-from selfalign_training.data.sources import list_units, read_unit
-from selfalign_training.data.tokens import TokenFile
+from selfalign_training.data.token_cache import Share, TokenCache
+from selfalign_training.data.token_file import TokenFile
+from selfalign_training.data.tokenizer import Tokenizer
+from selfalign_training.launch.place import Place
 
 CACHE_VERSION = "1"
 
@@ -43,7 +43,7 @@ class Dataset:
         """One sequence after the other; no two are in memory at once."""
         return iter(self.tokens)
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, int]:
         """For manifest and progress; see Counts."""
         return self.rows.as_dict()
 
@@ -85,8 +85,8 @@ def find_sources(config: TrainingConfig) -> Sources:
 def load_dataset(
     config: TrainingConfig,
     sources: Sources,
-    tokenizer: Any,  # noqa: ANN401
-    node: Node,
+    tokenizer: Tokenizer,
+    place: Place,
 ) -> Dataset:
     """Tokenizes this rank's share of the rows, and maps what all ranks of the node made.
 
@@ -108,7 +108,7 @@ def load_dataset(
         str(tokenizer.chat_template),
     )
     folder = config.work_dir.absolute() / f"tokens-{key}"
-    cache = TokenCache(folder, node, config.process_group_timeout_s)
+    cache = TokenCache(folder, place, config.process_group_timeout_s)
     dataset = Dataset(*cache.build(sources.shares, layout, tokenizer, config.max_length))
     if not dataset.rows.sequences:
         raise DataError(_nothing_left(dataset.rows, config.max_length))

@@ -3,27 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import cast
 
 from selfalign.errors import ModelError
+from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.layout import Layout
-from selfalign_training.data.sources import Source
+from selfalign_training.data.tokenizer import Tokenizer
 
 IGNORED = -100
 # The offsets of a batch are Python objects: a few MB at this size, and no faster at a larger one.
 BATCH = 128
-
-
-class Tokenizer(Protocol):
-    """What is used of a fast tokenizer of transformers."""
-
-    @property
-    def is_fast(self) -> bool: ...
-
-    @property
-    def all_special_ids(self) -> list[int]: ...
-
-    def __call__(self, text: Any, **options: Any) -> Any: ...  # noqa: ANN401
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +56,9 @@ def encode(sources: Iterable[Source], layout: Layout, tokenizer: Tokenizer) -> I
             return_offsets_mapping=True,
             return_attention_mask=False,
         )
-        for source, (prompt, _), ids, offsets in zip(
-            batch, rendered, encoded["input_ids"], encoded["offset_mapping"], strict=True
-        ):
+        tokens = cast(list[list[int]], encoded["input_ids"])
+        spans = cast(list[list[tuple[int, int]]], encoded["offset_mapping"])
+        for source, (prompt, _), ids, offsets in zip(batch, rendered, tokens, spans, strict=True):
             # A template that adds an end token: answers end with the end marker, not with it.
             while ids and ids[-1] in special and offsets[-1][0] == offsets[-1][1]:
                 ids, offsets = ids[:-1], offsets[:-1]

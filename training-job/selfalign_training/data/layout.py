@@ -1,13 +1,14 @@
 """The student's text: the published layout, or the tokenizer's chat template."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from jinja2 import TemplateError
 
 from selfalign.errors import ConfigError
 from selfalign.storage.rows import content_hash
-from selfalign_training.config import LayoutConfig
-from selfalign_training.data.sources import Source
+from selfalign_training.configuration.training_config import LayoutConfig
+from selfalign_training.data.accepted_rows import Source
+from selfalign_training.data.tokenizer import Tokenizer
 
 
 class Layout(Protocol):
@@ -41,7 +42,7 @@ class ChatLayout:
 
     adds_special_tokens = False
 
-    def __init__(self, layout: LayoutConfig, tokenizer: Any) -> None:  # noqa: ANN401
+    def __init__(self, layout: LayoutConfig, tokenizer: Tokenizer) -> None:
         """Raises ConfigError if the tokenizer has no template, or one that does not fit."""
         if not tokenizer.chat_template:
             raise ConfigError(
@@ -87,7 +88,7 @@ class ChatLayout:
         return str(text)
 
 
-def make_layout(layout: LayoutConfig, tokenizer: Any) -> Layout:  # noqa: ANN401
+def make_layout(layout: LayoutConfig, tokenizer: Tokenizer) -> Layout:
     """The layout that the configuration asks for. Raises ConfigError, see ChatLayout."""
     return ChatLayout(layout, tokenizer) if layout.chat_template else HeaderLayout(layout)
 

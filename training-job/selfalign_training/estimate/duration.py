@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from selfalign_training.batches import BatchPlan
+from selfalign_training.configuration.batch_plan import BatchPlan
 from selfalign_training.estimate.flops import TokenFlops, token_flops
 from selfalign_training.estimate.gpus import Gpu
 from selfalign_training.estimate.plan import Plan
-from selfalign_training.estimate.weights import base_bytes
+from selfalign_training.estimate.weight_memory import base_bytes
 from selfalign_training.estimate.workload import Workload
 
 # Assumed: what best-fit packing fills of its sequences, where rows are many and of uneven length

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from selfalign_training.config import Method
+from selfalign.training_settings.hyperparameters import Method
 from selfalign_training.estimate.shapes import ModelShape
 
 

@@ -2,9 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from selfalign.errors import ModelError
+from selfalign_training.configuration.json_types import JsonObject
 from selfalign_training.estimate.shapes import ModelShape
 
 
@@ -74,9 +74,15 @@ def read_shape(path: Path, name: str) -> ModelShape:
         raise ModelError(f"base_model: {path}: not a model's configuration: {found}") from error
 
 
-def _shape(values: dict[str, Any], family: str, name: str) -> ModelShape:
-    heads = int(values["num_attention_heads"])
-    hidden = int(values["hidden_size"])
+def _shape(values: JsonObject, family: str, name: str) -> ModelShape:
+    def number(key: str, default: int | None = None) -> int:
+        value = values[key] if default is None else values.get(key) or default
+        if not isinstance(value, int | float):
+            raise TypeError(f"{key} is {value!r}; expected a number")
+        return int(value)
+
+    heads = number("num_attention_heads")
+    hidden = number("hidden_size")
     biased: tuple[str, ...] = ()
     if values.get("attention_bias"):
         biased = (*QKV, "o_proj")
@@ -86,12 +92,12 @@ def _shape(values: dict[str, Any], family: str, name: str) -> ModelShape:
     return ModelShape(
         name=name,
         hidden=hidden,
-        intermediate=int(values["intermediate_size"]),
-        layers=int(values["num_hidden_layers"]),
+        intermediate=number("intermediate_size"),
+        layers=number("num_hidden_layers"),
         heads=heads,
-        kv_heads=int(values.get("num_key_value_heads") or heads),
-        head_dim=int(values.get("head_dim") or default_dim),
-        vocab=int(values["vocab_size"]),
+        kv_heads=number("num_key_value_heads", heads),
+        head_dim=number("head_dim", default_dim),
+        vocab=number("vocab_size"),
         tied=bool(values.get("tie_word_embeddings", False)),
         attention_bias=biased,
         mlp_bias=bool(values.get("mlp_bias", False)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from selfalign_training.estimate.activations import activation_parts
 from selfalign_training.estimate.parts import GIB, Part, When
 from selfalign_training.estimate.plan import ON_GPU, Plan
-from selfalign_training.estimate.weights import weight_parts
+from selfalign_training.estimate.weight_memory import weight_parts
 
 # CUDA's context and kernels, cuBLAS workspaces, NCCL's channels: what nvidia-smi shows beside
 # PyTorch's own memory; and what PyTorch's allocator holds but cannot use.
@@ -16,7 +16,7 @@ FRAGMENTATION = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """All parts of one rank, on its GPU and elsewhere."""
+    """All parts of one rank, on its GPU and off it."""
 
     parts: tuple[Part, ...]
 
@@ -39,7 +39,7 @@ class Memory:
         """Bytes of the GPU's memory that the job needs."""
         return self.allocated + self.fragmentation + CONTEXT_BYTES
 
-    def elsewhere(self, place: str) -> int:
+    def off_gpu(self, place: str) -> int:
         """Bytes of one rank in host memory (cpu) or on disk (nvme)."""
         return sum(part.bytes for part in self.parts if part.place == place)
 

@@ -1,12 +1,18 @@
 """What of a training configuration decides memory and time."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from selfalign.errors import ConfigError
-from selfalign_training.config import Method, TrainingConfig
+from selfalign.training_settings.hyperparameters import Method
+from selfalign_training.configuration.json_types import JsonObject
+from selfalign_training.configuration.training_config import TrainingConfig
+from selfalign_training.configuration.zero import (
+    deepspeed_settings,
+    offload_device,
+    section,
+    zero_stage,
+)
 from selfalign_training.estimate.shapes import ModelShape
-from selfalign_training.zero import deepspeed_settings
 
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 # Defaults of DeepSpeed 0.19 (runtime/zero/config.py).
@@ -102,22 +108,19 @@ def make_plan(config: TrainingConfig, shape: ModelShape, gpus: int) -> Plan:
     )
 
 
-def read_sharding(settings: dict[str, Any], hidden: int) -> Sharding:
+def read_sharding(settings: JsonObject, hidden: int) -> Sharding:
     """What a DeepSpeed configuration says, for a model of width `hidden`."""
-    zero = settings.get("zero_optimization", {})
-    stage = int(zero.get("stage", 0))
+    zero = section(settings, "zero_optimization")
+    stage = zero_stage(settings)
 
     def size(key: str, auto: int, default: int) -> int:
         value = zero.get(key, default)
-        return auto if value == "auto" else int(value)
-
-    def device(key: str) -> str:
-        return str((zero.get(key) or {}).get("device", ON_GPU))
+        return int(value) if isinstance(value, int | float) else auto
 
     return Sharding(
         stage=stage,
-        optimizer_on=device("offload_optimizer") if stage else ON_GPU,
-        parameters_on=device("offload_param") if stage == 3 else ON_GPU,
+        optimizer_on=offload_device(settings, "optimizer") if stage else ON_GPU,
+        parameters_on=offload_device(settings, "param") if stage == 3 else ON_GPU,
         bucket=size("reduce_bucket_size", hidden * hidden, BUCKET),
         overlap=bool(zero.get("overlap_comm", stage == 3)),
         max_live=size("stage3_max_live_parameters", MAX_LIVE, MAX_LIVE),

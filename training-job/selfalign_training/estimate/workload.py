@@ -7,7 +7,7 @@ from selfalign.errors import ConfigError, DataError, SelfAlignError, StoreError
 from selfalign.storage.manifest import read_manifest
 from selfalign.storage.open import open_store
 from selfalign.storage.tables import list_parts, parse_part
-from selfalign_training.config import TrainingConfig
+from selfalign_training.configuration.training_config import TrainingConfig
 
 # One part says enough of the lengths; a mean over 2,000 rows is within a few percent.
 SAMPLE = 2000

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_serializer, model_validator
+from pydantic import Field, field_serializer
 
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.inference.client.engine_settings import EngineSettings
@@ -13,6 +13,7 @@ from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerS
 from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
 from selfalign.settings.tls import ClientTls
+from selfalign.training_settings.run_section import TrainingSection
 from selfalign.weights.source import Weights, parse_weights
 
 Profile = Literal["paper", "small"]
@@ -137,23 +138,11 @@ class RunConfig(Section):
     prompts: PromptsSettings = PromptsSettings()
     rows: RowsSettings = RowsSettings()
     align: PrincipleEngineSettings = PrincipleEngineSettings()
-    engrave: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the training job for stage 3 (training-job/configs); data, layout and output
-    are filled in by the pipeline."""
+    engrave: TrainingSection = TrainingSection()
+    """Hyper-parameters of stage 3; base model, data, layout and output are filled in by the
+    pipeline."""
     refine: RefinerSettings = RefinerSettings()
-    distill: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the training job for stage 4."""
+    distill: TrainingSection = TrainingSection()
+    """Hyper-parameters of stage 4."""
     evaluate: EvaluationSettings = EvaluationSettings()
     executor: ExecutorSettings = ExecutorSettings()
-
-    @model_validator(mode="after")
-    def _training_sections_leave_wiring_to_us(self) -> "RunConfig":
-        for stage in ("engrave", "distill"):
-            clash = {"data", "output", "layout", "base_model", "fingerprint", "work_dir"} & set(
-                getattr(self, stage)
-            )
-            if clash:
-                raise ValueError(
-                    f"{stage}: {', '.join(sorted(clash))} are set by the pipeline; remove them here"
-                )
-        return self

@@ -10,15 +10,15 @@ import pytest
 
 from selfalign.errors import DataError
 from selfalign_training.checkpoints.catalogue import Catalogue
-from selfalign_training.checkpoints.node import Node
 from selfalign_training.checkpoints.restore import restore
 from selfalign_training.checkpoints.upload import Uploader
+from selfalign_training.launch.place import Place
 
 NAMES = ["trainer_state.json", "metrics.jsonl", "rng_state_0.pth", "rng_state_1.pth"]
-BOTH = Node(local_world_size=2)
+BOTH = Place(world_size=2, local_world_size=2)
 
 
-def alone(value: Any) -> list[Any]:
+def alone(value: Any, /) -> list[Any]:
     return [value]
 
 
@@ -32,7 +32,7 @@ def job(catalogue: Catalogue, tmp_path: Path) -> Path:
             path = folder / f"checkpoint-{step}" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{name} of {step}")
-        uploader.start(step, 2, began=time.monotonic(), time_limit=9)
+        uploader.start(step, began=time.monotonic(), time_limit=9)
         uploader.finish(needed=True)
     return folder
 
@@ -42,7 +42,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_nothing_there_is_a_start_from_the_beginning(catalogue: Catalogue, tmp_path: Path) -> None:
-    assert restore(catalogue, BOTH, 2, tmp_path / "job", alone) is None
+    assert restore(catalogue, BOTH, tmp_path / "job", alone) is None
 
 
 @pytest.mark.parametrize("disk", ["kept", "fresh", "damaged", "half written"])
@@ -64,7 +64,7 @@ def test_the_newest_one_is_there_whatever_the_disk_has(
     if disk == "half written":
         (job / "checkpoint-6" / "global_step6_universal").write_text("left behind")
         (job / "checkpoint-9").mkdir()
-    found = restore(catalogue, BOTH, 2, job, alone)
+    found = restore(catalogue, BOTH, job, alone)
     assert found is not None
     assert (found.step, found.world_size, found.folder) == (6, 2, job / "checkpoint-6")
     assert names(found.folder) == sorted(NAMES)
@@ -81,13 +81,13 @@ def test_a_node_fetches_its_ranks_files_or_all_for_a_conversion(
     catalogue: Catalogue, job: Path, tmp_path: Path, world_size: int, expected: list[str]
 ) -> None:
     manifest = catalogue.candidates()[0].manifest
-    second = Node(index=1, count=2, rank=1)
+    second = Place(node=1, nodes=2, rank=1, world_size=world_size)
     folder = tmp_path / "second"
 
-    def exchange(value: Any) -> list[Any]:
-        return [catalogue.candidates(), value] if value is None else [value]
+    def exchange(value: Any, /) -> list[Any]:
+        return [catalogue.candidates(), value] if value == [] else [value]
 
-    found = restore(catalogue, second, world_size, folder, exchange)
+    found = restore(catalogue, second, folder, exchange)
     assert manifest is not None
     assert found is not None
     assert set(names(found.folder)) >= set(expected)
@@ -100,11 +100,11 @@ def test_a_damaged_one_is_passed_over_and_its_steps_done_again(
 ) -> None:
     shutil.rmtree(job)
     break_checkpoint(catalogue, 6, damage)
-    found = restore(catalogue, BOTH, 2, job, alone)
+    found = restore(catalogue, BOTH, job, alone)
     assert found is not None
     assert found.step == 3
     (note,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert note["message"].startswith("checkpoint of step 6 passed over: ")
+    assert note["text"].startswith("checkpoint of step 6 passed over: ")
     assert catalogue.complete() == [3]
     assert names(job) == ["checkpoint-3"]
 
@@ -125,7 +125,7 @@ def test_none_that_is_whole_is_an_error_with_file_and_digests(
     for step in (3, 6):
         break_checkpoint(catalogue, step, "digest")
     with pytest.raises(DataError) as caught:
-        restore(catalogue, BOTH, 2, job, alone)
+        restore(catalogue, BOTH, job, alone)
     message = str(caught.value)
     for step in (3, 6):
         assert f"{catalogue.place}/step-{step:06d}/rng_state_1.pth: expected 20 bytes" in message

@@ -12,11 +12,11 @@ import pytest
 
 from selfalign.errors import StoreError
 from selfalign_training.checkpoints.catalogue import Catalogue
-from selfalign_training.checkpoints.node import Node
 from selfalign_training.checkpoints.restore import restore
 from selfalign_training.checkpoints.upload import Uploader
+from selfalign_training.launch.place import Place
 
-NODES = [Node(index=k, count=2, rank=k) for k in (0, 1)]
+NODES = [Place(node=k, nodes=2, rank=k, world_size=2) for k in (0, 1)]
 
 
 def write(job: Path, step: int, names: list[str]) -> None:
@@ -27,7 +27,7 @@ def write(job: Path, step: int, names: list[str]) -> None:
 
 
 def start(uploader: Uploader, step: int, *, time_limit: float = 20.0) -> None:
-    uploader.start(step, 2, began=time.monotonic(), time_limit=time_limit)
+    uploader.start(step, began=time.monotonic(), time_limit=time_limit)
 
 
 def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_one_node_uploads_all_and_keeps_the_last(
     catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    uploader = Uploader(catalogue, Node(), tmp_path / "job", attempt="a", keep_last=2)
+    uploader = Uploader(catalogue, Place(world_size=2), tmp_path / "job", attempt="a", keep_last=2)
     for step in (3, 6, 9):
         write(tmp_path / "job", step, ["trainer_state.json", "global_step/rng_state_0.pth"])
         start(uploader, step)
@@ -100,7 +100,7 @@ def test_a_node_that_fails_leaves_the_checkpoint_incomplete(
         uploader.finish(needed=True)
     uploader.finish(needed=False)
     assert catalogue.complete() == []
-    assert "the checkpoint of step 3 is not in the store" in events(capsys)[0]["message"]
+    assert "the checkpoint of step 3 is not in the store" in events(capsys)[0]["text"]
 
 
 def test_training_goes_on_during_an_upload_and_the_next_one_waits(
@@ -117,7 +117,7 @@ def test_training_goes_on_during_an_upload_and_the_next_one_waits(
     monkeypatch.setattr(catalogue.store, "upload", slow)
     for step in (3, 6):
         write(tmp_path, step, ["trainer_state.json"])
-    uploader = Uploader(catalogue, Node(), tmp_path, attempt="a", keep_last=2)
+    uploader = Uploader(catalogue, Place(world_size=2), tmp_path, attempt="a", keep_last=2)
     start(uploader, 3)
     assert running.wait(20)
     assert catalogue.complete() == []
@@ -133,7 +133,7 @@ import sys, time
 from pathlib import Path
 from selfalign.storage.open import open_store
 from selfalign_training.checkpoints.catalogue import Catalogue
-from selfalign_training.checkpoints.node import Node
+from selfalign_training.launch.place import Place
 from selfalign_training.checkpoints.restore import restore
 from selfalign_training.checkpoints.upload import Uploader
 
@@ -145,8 +145,8 @@ def slowly(path, key):
     time.sleep(60)
 store.upload = slowly
 catalogue = Catalogue(store, "run/engrave", "abc")
-uploader = Uploader(catalogue, Node(), Path(sys.argv[2]), attempt="b", keep_last=2)
-uploader.start(6, 2, began=time.monotonic(), time_limit=60)
+uploader = Uploader(catalogue, Place(world_size=2), Path(sys.argv[2]), attempt="b", keep_last=2)
+uploader.start(6, began=time.monotonic(), time_limit=60)
 uploader.finish(needed=True)
 """
 
@@ -156,7 +156,7 @@ def test_a_kill_between_two_parts_leaves_the_one_before_valid(
 ) -> None:
     for step in (3, 6):
         write(tmp_path / "job", step, ["rng_state_0.pth", "trainer_state.json"])
-    uploader = Uploader(catalogue, Node(), tmp_path / "job", attempt="a", keep_last=2)
+    uploader = Uploader(catalogue, Place(world_size=2), tmp_path / "job", attempt="a", keep_last=2)
     start(uploader, 3)
     uploader.finish(needed=True)
     command = [sys.executable, "-c", SLOW_UPLOAD, catalogue.store.url, str(tmp_path / "job")]
@@ -166,7 +166,7 @@ def test_a_kill_between_two_parts_leaves_the_one_before_valid(
         process.kill()
     assert catalogue.store.exists(catalogue.key(6, "rng_state_0.pth"))
     assert catalogue.complete() == [3]
-    found = restore(catalogue, Node(), 2, tmp_path / "fresh", lambda value: [value])
+    found = restore(catalogue, Place(world_size=2), tmp_path / "fresh", lambda value: [value])
     assert found is not None
     assert found.step == 3
     assert (found.folder / "trainer_state.json").read_text() == "trainer_state.json of 3"

@@ -17,12 +17,12 @@ from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name
-from selfalign_training.checkpoints.node import Node
-from selfalign_training.config import TrainingConfig
-from selfalign_training.data.cache import Share, TokenCache
+from selfalign_training.configuration.reading import load_config
+from selfalign_training.configuration.training_config import TrainingConfig
+from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.dataset import Dataset, Sources, find_sources, load_dataset
-from selfalign_training.data.sources import Source
-from selfalign_training.load import load_config
+from selfalign_training.data.token_cache import Share, TokenCache
+from selfalign_training.launch.place import Place
 from support.training_data import byte_tokenizer, finish_stage
 
 
@@ -50,12 +50,12 @@ def finish(config: TrainingConfig, *units: list[Row]) -> None:
     finish_stage(open_store(config.data.store), config.data.stage_prefix, units)
 
 
-def load(config: TrainingConfig, node: Node | None = None) -> Dataset:
-    return load_dataset(config, find_sources(config), byte_tokenizer(), node or Node())
+def load(config: TrainingConfig, place: Place | None = None) -> Dataset:
+    return load_dataset(config, find_sources(config), byte_tokenizer(), place or Place())
 
 
-def member(rank: int, world: int) -> Node:
-    return Node(rank=rank, local_rank=rank, local_world_size=world)
+def member(rank: int, world: int) -> Place:
+    return Place(rank=rank, world_size=world, local_rank=rank, local_world_size=world)
 
 
 def ids(dataset: Dataset) -> list[str]:
@@ -96,7 +96,7 @@ def test_an_answer_that_the_tokenizer_drops_is_counted_as_empty(config: Training
     tokenizer = byte_tokenizer()
     tokenizer.backend_tokenizer.normalizer = normalizers.Replace("\u200b", "")
     finish(config, [replace(row("a", "\u200b"), complete=False), row("b")])
-    dataset = load_dataset(config, find_sources(config), tokenizer, Node())
+    dataset = load_dataset(config, find_sources(config), tokenizer, Place())
     assert ids(dataset) == ["b"]
     assert dataset.counts()["dropped_empty"] == 1
 
@@ -215,7 +215,7 @@ def test_a_whole_cache_is_used_and_a_half_one_made_whole(
     sources = find_sources(config)
     for part in Path(config.data.store).rglob("*.parquet"):
         part.unlink()
-    assert ids(load_dataset(config, sources, byte_tokenizer(), Node())) == ["a", "b", "c"]
+    assert ids(load_dataset(config, sources, byte_tokenizer(), Place())) == ["a", "b", "c"]
 
 
 def test_other_processes_map_the_file_anew(config: TrainingConfig) -> None:

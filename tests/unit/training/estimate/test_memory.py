@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from selfalign_training.configuration.json_types import JsonObject
 from selfalign_training.estimate.known import KNOWN
 from selfalign_training.estimate.memory import CONTEXT_BYTES, Memory, estimate_memory
 from selfalign_training.estimate.plan import ON_GPU, Plan, Sharding, plain_sharding, read_sharding
@@ -82,8 +83,8 @@ def test_fp32_without_zero_needs_no_master_weights() -> None:
 def test_offload_moves_parts_to_the_host() -> None:
     memory = estimate_memory(plan(3, ("cpu", "nvme")))
     assert bytes_of(memory, "base weights") == bytes_of(memory, "optimizer states") == 0
-    assert memory.elsewhere("nvme") == 2 * P // GPUS + 2 * T // GPUS
-    assert memory.elsewhere("cpu") == (12 + 2 + 4) * T // GPUS
+    assert memory.off_gpu("nvme") == 2 * P // GPUS + 2 * T // GPUS
+    assert memory.off_gpu("cpu") == (12 + 2 + 4) * T // GPUS
     assert memory.total < estimate_memory(plan(3)).total
 
 
@@ -121,5 +122,5 @@ def test_the_highest_mark_counts_once() -> None:
         ({"stage": 2, "offload_param": {"device": "cpu"}}, Sharding(2, overlap=False)),
     ],
 )
-def test_deepspeed_settings_are_read(zero: dict[str, object], expected: Sharding) -> None:
+def test_deepspeed_settings_are_read(zero: JsonObject, expected: Sharding) -> None:
     assert read_sharding({"zero_optimization": zero}, hidden=10) == expected

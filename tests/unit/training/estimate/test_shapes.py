@@ -61,7 +61,10 @@ def test_grouped_heads_and_their_own_width_are_read(tmp_path: Path) -> None:
             "model_type is 'mamba'; expected",
         ),
         (json.dumps({"model_type": "llama"}), "no 'num_attention_heads'"),
-        (json.dumps(TINY | {"hidden_size": "wide"}), "not a model's configuration: invalid"),
+        (
+            json.dumps(TINY | {"hidden_size": "wide"}),
+            "hidden_size is 'wide'; expected a number",
+        ),
     ],
 )
 def test_a_bad_configuration_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 from selfalign.constitution.render import student_layout
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.executors.contract.executor import Executor
+from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
 from selfalign.roles import ModelRole
+from selfalign.training_settings.hyperparameters import PresetName
+from selfalign.training_settings.run_section import TrainingSection
 from selfalign.weights.source import StageWeights
 
 
@@ -23,11 +26,17 @@ class TrainingStage(Stage):
     """What the trained model is called from here on."""
     rows_of: str
     """The table stage whose accepted rows it trains on."""
-    paper_preset: str
+    paper_preset: PresetName
     """The training job's preset under `profile: paper`."""
     meta_prompts: int | None = None
     """How many of the student's meta prompts it draws from, the standard one first; None: all
     (context distillation)."""
+
+    def section(self, config: RunConfig) -> TrainingSection:
+        """The user's hyper-parameters: the section of the run that has the stage's name."""
+        section = getattr(config, self.name)
+        assert isinstance(section, TrainingSection)
+        return section
 
     def weights(self, run: Run) -> StageWeights:
         """Where the stage leaves its merged weights."""
@@ -39,7 +48,7 @@ class TrainingStage(Stage):
         return {
             "preset": self.paper_preset if run.config.profile == "paper" else "small",
             "seed": run.config.seed,
-            **getattr(run.config, self.name),
+            **self.section(run.config).given,
             "base_model": run.config.model.base,
             "data": {"store": run.store.url, "stage_prefix": run.prefix(self.rows_of)},
             "output": {"store": run.store.url, "prefix": run.prefix(self.name)},

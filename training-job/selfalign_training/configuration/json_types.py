@@ -1,0 +1,5 @@
+"""Types of what JSON holds."""
+
+from pydantic import JsonValue
+
+JsonObject = dict[str, JsonValue]

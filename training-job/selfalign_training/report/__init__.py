@@ -1,0 +1,1 @@
+"""What a job says of itself: events on stdout, records of its steps, metrics, the training card."""
