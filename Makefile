@@ -68,13 +68,13 @@ bench: setup model ## dedup, engine, relay and (after `make demo`) training, a t
 ##@ Kubernetes
 .PHONY: images kind-up kind-images kind-test kind-down
 images: ## The three container images (TORCH_VARIANT=cpu: without CUDA's libraries)
-	tests/kind/cluster/images.sh
+	images/build.sh
 
-kind-up: ## A kind cluster with three nodes; KIND_CLOSED=1 makes every image from packages
+kind-up: ## A kind cluster with three nodes; NO_REGISTRY=1 makes every image from packages
 	tests/kind/cluster/up.sh
 
 kind-images: kind-up model ## What a trial needs, built and loaded into the cluster
-	tests/kind/cluster/images.sh --trial
+	tests/kind/cluster/trial-images.sh
 	tests/kind/cluster/load.sh
 
 kind-test: setup model helm kind-images ## The chart on a real cluster, from helm install to helm uninstall (KEEP=1 keeps the cluster)

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from charts.panels import filled, queries
 from selfalign.model_server.metrics import HELP
 from selfalign.pipeline.row_metrics import RowMetrics
 from selfalign.pipeline.run_metrics import RunMetrics
 from selfalign.telemetry.metrics import Metrics
 from selfalign_training import metrics as training
 from support.helm import CHART, ROOT
-from support.panels import filled, queries
 
 PROMTOOL = ROOT / ".cache" / "bin" / "promtool"
 RULES = CHART / "rules" / "alerts.yaml"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from charts.panels import ask_all, table
 from selfalign.pipeline.progress import ProgressEvent
 from selfalign.pipeline.run import dump_config
 from selfalign.pipeline.run_metrics import RunMetrics
 from selfalign.telemetry.exporter import serving_metrics
 from support.model_server_process import ModelServerProcess
-from support.panels import ask_all, table
 from support.prometheus_server import PROMETHEUS, prometheus_server, wait_for_scrape
 from support.runs import run_in
 from support.s3_server import free_port
