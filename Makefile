@@ -30,11 +30,11 @@ test: setup model s3-server helm prometheus lint proto-check ## Lint, types, and
 	$(BIN)/pytest
 
 ##@ Develop
-.PHONY: lint format proto proto-check chart-docs lock bench
+.PHONY: lint format proto proto-check docs chart-docs lock bench
 lint: setup ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy services training-job tests benchmarks charts
+	$(BIN)/mypy services training-job tests benchmarks charts docs
 
 format: setup ## Rewrites the sources in the project's format
 	$(BIN)/ruff check --fix .
@@ -48,6 +48,9 @@ proto-check: setup ## Fails if the committed stubs are not what the protos give
 	@rm -rf .cache/proto && mkdir -p .cache/proto
 	@$(PROTOC) --python_out=.cache/proto --pyi_out=.cache/proto --grpc_python_out=.cache/proto
 	@diff -r -x __init__.py -x __pycache__ .cache/proto/selfalign/v1 services/selfalign/v1 && echo "stubs are up to date"
+
+docs: setup ## Regenerates docs/settings.md and the drawing of imports in docs/architecture.md
+	$(BIN)/python -m docs.build
 
 chart-docs: setup helm ## Regenerates the chart's schema and README, k8s/, and the golden renders
 	$(BIN)/python charts/docs.py

@@ -3,7 +3,16 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from docs import build
+
 REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "charts" / "selfalign" / "README.md",
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+]
 
 
 def test_the_file_tree_names_every_module() -> None:
@@ -29,7 +38,7 @@ def test_every_stage_and_exit_code_is_in_the_manual() -> None:
     import selfalign.errors as errors
     from selfalign.storage.stages import STAGES
 
-    manual = (REPOSITORY / "docs" / "operating.md").read_text()
+    manual = (REPOSITORY / "docs" / "operating" / "troubleshooting.md").read_text()
     readme = (REPOSITORY / "README.md").read_text()
     codes = set(re.findall(r"[A-Z_]{5,}\s+(\d+)", errors.__doc__ or ""))
     assert len(codes) > 10
@@ -37,3 +46,45 @@ def test_every_stage_and_exit_code_is_in_the_manual() -> None:
     missing = {code for code in codes if not re.search(rf"\b{code}\b", table)}
     assert missing == set()
     assert all(f"`{stage}`" in readme for stage in STAGES)
+
+
+def test_what_is_made_from_the_code_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    assert build.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub names them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", page.read_text())):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    text = page.read_text().split("## Files")[0]
+    folders = "|".join(path.name for path in REPOSITORY.iterdir() if path.is_dir())
+    for name in re.findall(rf"(?<![\w/.-])((?:{folders})/[\w./-]*\w)", text):
+        assert name.startswith(("runs/", "build/")) or (REPOSITORY / name).exists(), name
+
+
+def test_pages_that_sources_name_are_there() -> None:
+    """In error texts, comments, the chart's values and the like."""
+    named = 0
+    for folder in ("services", "training-job", "charts", "images", "tests", "docs", "benchmarks"):
+        for path in (REPOSITORY / folder).rglob("*"):
+            if path.suffix in (".py", ".yaml", ".sh", ".tpl", ".txt", ".md", ".json"):
+                for name in re.findall(r"(?<![\w/])docs/[\w/-]+\.md\b", path.read_text()):
+                    named += 1
+                    assert (REPOSITORY / name).is_file(), f"{path}: {name}"
+    assert named > 5

@@ -15,7 +15,7 @@ from selfalign_training.metrics import METRICS, Exporter
 from selfalign_training.mfu import find_peak
 from selfalign_training.reporters import check_reporters
 
-MANUAL = Path(__file__).resolve().parents[3] / "docs/operating.md"
+MANUAL = Path(__file__).resolve().parents[3] / "docs/operating/metrics.md"
 
 
 def scrape(port: int) -> dict[str, float]:
