@@ -26,11 +26,11 @@ demo: setup model ## All seven stages with a small real model, on two CPU cores
 	$(BIN)/selfalign verify --run demo
 	$(BIN)/selfalign chat --run demo --models base,final "How do I keep my notes in order?"
 
-test: setup model s3-server helm prometheus lint proto-check ## Lint, types, and the whole test suite
-	$(BIN)/pytest
+test: setup model s3-server helm prometheus lint proto-check ## Lint, types, the whole test suite, and how much of the code it reached
+	$(BIN)/pytest --cov --cov-report=
 
 ##@ Develop
-.PHONY: lint format proto proto-check docs chart-docs lock bench
+.PHONY: lint format coverage proto proto-check docs chart-docs lock bench
 lint: setup ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,6 +39,9 @@ lint: setup ## ruff and mypy --strict
 format: setup ## Rewrites the sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+coverage: setup ## The least covered files of the last `make test`, with their lines
+	$(BIN)/coverage report --sort=cover --skip-covered --show-missing --fail-under=0
 
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iproto proto/selfalign/v1/*.proto
 proto: setup ## Regenerates the gRPC stubs
