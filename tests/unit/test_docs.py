@@ -2,10 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from pydantic import Field
 
 from docs import build
+from docs.reference import Reference
+from selfalign.settings.section import NonEmpty, PositiveInt, Section, Share
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -50,6 +54,41 @@ def test_every_stage_and_exit_code_is_in_the_manual() -> None:
 
 def test_what_is_made_from_the_code_is_current(capsys: pytest.CaptureFixture[str]) -> None:
     assert build.main(["--check"]) == 0, capsys.readouterr().out
+
+
+class Inner(Section):
+    """A nested section."""
+
+    share: Share = 0.5
+    names: tuple[NonEmpty, ...] = ("a",)
+    """Written to <folder>, as `<name>`."""
+
+
+class Outer(Section):
+    """A section."""
+
+    inner: Inner = Inner(share=0.25)
+    kind: Literal["one", "two"] | None = None
+    extra: dict[str, int] = Field(default_factory=dict)
+
+
+class Whole(Section):
+    """All of it."""
+
+    count: PositiveInt
+    outer: Outer = Outer()
+
+
+def test_a_setting_has_its_range_its_default_and_what_profiles_change() -> None:
+    profiles = {"small": {"count": 2, "outer": {"inner": {"share": 0.25}, "kind": "two"}}}
+    text = Reference(Whole, {"outer": {"inner": {"names": ["b"]}}}, profiles).text()
+    assert "| `count` | integer ≥ 1 | required | `2` |  |" in text
+    assert "### `outer`\nA section.\n" in text
+    assert "| `inner.share` | number ≥ 0.0, ≤ 1.0 | `0.25` |  |  |" in text
+    meaning = "Written to \\<folder>, as `<name>`."
+    assert f'| `inner.names` | list of texts | `["b"]` |  | {meaning} |' in text
+    assert '| `kind` | `one` or `two` | – | `"two"` |  |' in text
+    assert "| `extra` | mapping to integer | – |  |  |" in text
 
 
 def anchors(page: Path) -> set[str]:
