@@ -26,19 +26,22 @@ demo: setup model ## All seven stages with a small real model, on two CPU cores
 	$(BIN)/selfalign verify --run demo
 	$(BIN)/selfalign chat --run demo --models base,final "How do I keep my notes in order?"
 
-test: setup model s3-server helm prometheus lint proto-check ## Lint, types, and the whole test suite
-	$(BIN)/pytest
+test: setup model s3-server helm prometheus lint proto-check ## Lint, types, the whole test suite, and how much of the code it reached
+	$(BIN)/pytest --cov --cov-report=
 
 ##@ Develop
-.PHONY: lint format proto proto-check chart-docs lock bench
+.PHONY: lint format coverage proto proto-check docs chart-docs lock bench
 lint: setup ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy services training-job tests benchmarks charts
+	$(BIN)/mypy services training-job tests benchmarks charts docs
 
 format: setup ## Rewrites the sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+coverage: setup ## The least covered files of the last `make test`, with their lines
+	$(BIN)/coverage report --sort=cover --skip-covered --show-missing --fail-under=0
 
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iproto proto/selfalign/v1/*.proto
 proto: setup ## Regenerates the gRPC stubs
@@ -48,6 +51,9 @@ proto-check: setup ## Fails if the committed stubs are not what the protos give
 	@rm -rf .cache/proto && mkdir -p .cache/proto
 	@$(PROTOC) --python_out=.cache/proto --pyi_out=.cache/proto --grpc_python_out=.cache/proto
 	@diff -r -x __init__.py -x __pycache__ .cache/proto/selfalign/v1 services/selfalign/v1 && echo "stubs are up to date"
+
+docs: setup ## Regenerates docs/settings.md and the drawing of imports in docs/architecture.md
+	$(BIN)/python -m docs.build
 
 chart-docs: setup helm ## Regenerates the chart's schema and README, k8s/, and the golden renders
 	$(BIN)/python charts/defaults.py
@@ -69,13 +75,13 @@ bench: setup model ## dedup, engine, relay and (after `make demo`) training, a t
 ##@ Kubernetes
 .PHONY: images kind-up kind-images kind-test kind-down
 images: ## The three container images (TORCH_VARIANT=cpu: without CUDA's libraries)
-	tests/kind/cluster/images.sh
+	images/build.sh
 
-kind-up: ## A kind cluster with three nodes; KIND_CLOSED=1 makes every image from packages
+kind-up: ## A kind cluster with three nodes; NO_REGISTRY=1 makes every image from packages
 	tests/kind/cluster/up.sh
 
 kind-images: kind-up model ## What a trial needs, built and loaded into the cluster
-	tests/kind/cluster/images.sh --trial
+	tests/kind/cluster/trial-images.sh
 	tests/kind/cluster/load.sh
 
 kind-test: setup model helm kind-images ## The chart on a real cluster, from helm install to helm uninstall (KEEP=1 keeps the cluster)

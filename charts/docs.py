@@ -36,7 +36,8 @@ INTRODUCTION = """# The selfalign chart
 
 Three gRPC services, two inference engines (`base`, and `engraved` at 0 replicas until a run sets
 its weights), the templates of the Jobs that a run submits, and what watches and guards them. How to
-install, size, secure and upgrade it: [docs/operating.md](../../docs/operating.md).
+install, run, secure and upgrade it is in
+[docs/operating/kubernetes.md](../../docs/operating/kubernetes.md).
 
     helm install selfalign charts/selfalign -f charts/selfalign/values-8x-gpu.yaml
 

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.model_server_process import ModelServerProcess
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A time limit of an example says something of the machine's load and of coverage's tracing alone.
+settings.register_profile("selfalign", deadline=None)
+settings.load_profile("selfalign")
 
 
 @pytest.fixture(scope="session")

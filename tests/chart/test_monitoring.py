@@ -12,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from charts.panels import filled, queries
 from selfalign.model_server.metrics import HELP
 from selfalign.pipeline.progress.row_metrics import RowMetrics
 from selfalign.pipeline.progress.run_metrics import RunMetrics
@@ -19,7 +20,6 @@ from selfalign.pipeline.stages import register
 from selfalign.telemetry.metrics import Metrics
 from selfalign_training.report import prometheus as training
 from support.helm import CHART, ROOT
-from support.panels import filled, queries
 
 PROMTOOL = ROOT / ".cache" / "bin" / "promtool"
 RULES = CHART / "rules" / "alerts.yaml"
@@ -97,8 +97,7 @@ def test_names_that_are_not_there_are_found() -> None:
 
 
 def test_the_table_of_metrics_is_the_programs_own() -> None:
-    text = (ROOT / "docs" / "operating.md").read_text()
-    section = text.split("## Metrics")[1].split("\n## ")[0]
+    section = (ROOT / "docs" / "operating" / "metrics.md").read_text()
     documented: Described = {}
     for names, kind, labels, meaning in re.findall(
         r"^\| (`.+?) \| (\w+) \| (.*?) ?\| (.+) \|$", section, re.MULTILINE

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from charts.panels import ask_all, table
 from selfalign.rpc.clients import RefinerClient
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import PromptItem
@@ -20,7 +21,6 @@ from support.cluster import run as command
 from support.cluster import wait_for
 from support.kind_release import CHART, ROOT, SERVICES, VALUES, Release, tell
 from support.kind_run import PipelineRun, other_command, start
-from support.panels import ask_all, table
 
 
 @pytest.fixture(scope="module")

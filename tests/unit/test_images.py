@@ -8,7 +8,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("services", "model-server", "training")
-CLUSTER = ROOT / "tests" / "kind" / "cluster"
+SCRIPTS = sorted(
+    path for folder in ("images", "tests/kind/cluster") for path in (ROOT / folder).rglob("*.sh")
+)
 
 
 def dockerfile(name: str) -> str:
@@ -61,6 +63,27 @@ def test_the_lock_holds_hashes() -> None:
     assert len(pins) == len(re.findall(r"^[a-z0-9._-]+==", lock, re.MULTILINE)) > 100
 
 
-@pytest.mark.parametrize("path", sorted(CLUSTER.glob("*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_scripts_can_be_read_by_bash(path: Path) -> None:
     subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_scripts_call_scripts_that_are_there(path: Path) -> None:
+    folders = {"here": path.parent, "images": ROOT / "images", "root": ROOT}
+    called = re.findall(
+        r"\$(here|images|root)/([\w./-]+\.(?:sh|Dockerfile|yaml))", path.read_text()
+    )
+    assert [name for folder, name in called if not (folders[folder] / name).is_file()] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_copied_is_in_the_build_context(name: str) -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    context = [Path(line[1:]) for line in lines if line.startswith("!")]
+    for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile(name), re.MULTILINE):
+        for source in map(Path, line.split()):
+            assert (ROOT / source).exists(), source
+            assert any(source.is_relative_to(p) or p.is_relative_to(source) for p in context), (
+                source
+            )

@@ -1,14 +1,21 @@
-"""The import direction of docs/architecture.md, held for every module."""
+"""The import direction of docs/architecture.md, held for every module and every folder."""
 
-import ast
-from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SERVICES = REPOSITORY / "services"
-TRAINING = REPOSITORY / "training-job"
+from docs.imports import (
+    REPOSITORY,
+    circle,
+    folder_imports,
+    folder_of,
+    graph,
+    imports,
+    modules,
+    reachable,
+    reduced,
+)
 
 LEAVES = {
     "settings", "inference", "constitution", "dedup", "storage", "telemetry", "filters",
@@ -23,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "events": set(),
     "v1": set(),
     "settings": set(),
+    "options": {"settings"},
     "telemetry": set(),
     "storage": set(),
     "dedup": set(),
@@ -34,9 +42,9 @@ ALLOWED: dict[str, set[str]] = {
     "rpc": {"settings", "storage", "telemetry", "v1"},
     **{package: {*LEAVES, "rpc"} for package in METHOD},
     "training_settings": {"settings"},
-    "pipeline": {*LEAVES, *METHOD, "rpc", "weights", "training_settings"},
-    "model_server": {"settings"},
-    "cli": {*LEAVES, *METHOD, "rpc", "weights", "pipeline", "model_server"},
+    "pipeline": {*LEAVES, *METHOD, "rpc", "weights", "training_settings", "options"},
+    "model_server": {"settings", "options"},
+    "cli": {*LEAVES, *METHOD, "rpc", "weights", "pipeline", "model_server", "options"},
     "selfalign_training": {"settings", "storage", "training_settings"},
 }
 HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}
@@ -45,27 +53,9 @@ MODEL_SERVER_OPTIONS = "selfalign.model_server.options"
 MAY_USE_TORCH = {"model_server", "selfalign_training"}
 
 
-def modules() -> Iterator[Path]:
-    for root in (SERVICES / "selfalign", TRAINING / "selfalign_training"):
-        for path in sorted(root.rglob("*.py")):
-            if "selfalign/v1/" not in path.as_posix():
-                yield path
-
-
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 def package_of(path: Path) -> str:
-    if path.is_relative_to(TRAINING):
-        return "selfalign_training"
-    parts = path.relative_to(SERVICES / "selfalign").with_suffix("").parts
-    return parts[0]
+    """The package below selfalign, or selfalign_training as a whole."""
+    return folder_of(path).split("/")[0]
 
 
 @pytest.mark.parametrize(
@@ -78,18 +68,57 @@ def test_imports_point_one_way(path: Path) -> None:
     allowed = ALLOWED[package] | {package} | FOR_ALL
     if path.name == "service.py":
         allowed = allowed | {"v1"}
-    for name in imports(path):
-        if name.startswith(MODEL_SERVER_OPTIONS):
+    for one in imports(path):
+        if one.module.startswith(MODEL_SERVER_OPTIONS) and package == "pipeline":
             continue
-        top, _, rest = name.partition(".")
+        top, _, rest = one.module.partition(".")
         if top in HEAVY:
-            assert package in MAY_USE_TORCH, f"{name} is too heavy for {package}"
+            assert package in MAY_USE_TORCH, f"{one}: too heavy for {package}"
         if top == "selfalign_training":
-            assert package == "selfalign_training", f"{package} must not import {name}"
+            assert package == "selfalign_training", f"{one}: not for {package}"
         if top == "selfalign" and rest:
-            assert rest.split(".")[0] in allowed, f"{package} must not import {name}"
+            assert rest.split(".")[0] in allowed, f"{one}: not for {package}"
 
 
 def test_the_table_names_every_package() -> None:
     packages = {package_of(path) for path in modules()} - {"__init__"}
     assert packages - set(ALLOWED) == set()
+
+
+def test_no_circle_between_folders() -> None:
+    edges = folder_imports()
+    found = circle(graph(edges))
+    lines = [
+        f"{importer} -> {imported}\n" + "\n".join(f"  {one}" for one in edges[importer, imported])
+        for importer, imported in pairwise(found)
+    ]
+    assert not found, "these folders import each other:\n" + "\n".join(lines)
+
+
+def test_a_circle_is_found_and_told_in_the_direction_of_its_imports() -> None:
+    found = circle({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()})
+    assert found[0] == found[-1]
+    assert set(pairwise(found)) == {("a", "b"), ("b", "c"), ("c", "a")}
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_the_drawing_leaves_out_only_what_follows() -> None:
+    whole = graph(folder_imports())
+    drawn = reduced(whole)
+    assert all(reachable(drawn, folder) == reachable(whole, folder) for folder in whole)
+    assert reduced({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {
+        "a": {"b"},
+        "b": {"c"},
+        "c": set(),
+    }
+
+
+def test_hidden_imports_count_too(tmp_path: Path) -> None:
+    path = tmp_path / "hidden.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from selfalign.pipeline import runner\n"
+        "def late():\n    import selfalign.storage.store\n"
+    )
+    found = {one.module for one in imports(path)}
+    assert found >= {"selfalign.pipeline.runner", "selfalign.storage.store"}

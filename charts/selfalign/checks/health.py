@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import sys
 
+from selfalign.options import option_name
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.probe import probe
-from selfalign.settings.options import option_name
 
 
 async def main() -> int:

@@ -12,13 +12,13 @@ from selfalign.events import Ready, emit
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.model_server.__main__ import serve_model
+from selfalign.options import with_options
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.run_file import load_run_config
 from selfalign.pipeline.services.register import SERVICES, Service
 from selfalign.roles import ServiceName
 from selfalign.rpc.server import ServerSettings, run_server
 from selfalign.settings.documents import validate
-from selfalign.settings.options import with_options
 from selfalign.telemetry.logs import setup_logging
 from selfalign.telemetry.metrics import Metrics
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from selfalign.events import emit
+from selfalign.options import with_options
 from selfalign.pipeline.progress.row_counts import RowCounts
 from selfalign.pipeline.progress.row_metrics import RowMetrics
 from selfalign.pipeline.run.run import Run
@@ -17,7 +18,6 @@ from selfalign.pipeline.stages.register import TABLES, find_table
 from selfalign.pipeline.units.assignment import Assignment
 from selfalign.pipeline.worker.worker import Worker
 from selfalign.rpc.channel import ChannelSettings
-from selfalign.settings.options import with_options
 from selfalign.settings.ports import MetricsSettings
 from selfalign.storage.open import open_store
 from selfalign.telemetry.exporter import serving_metrics

@@ -9,7 +9,7 @@ import typer
 
 from selfalign.errors import DONE, SelfAlignError
 from selfalign.model_server.options import ModelServerSettings
-from selfalign.settings.options import with_options
+from selfalign.options import with_options
 
 PROGRAM = "python -m selfalign.model_server"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from charts.panels import ask_all, table
 from selfalign.events import StageDone, StageStarted, parse
 from selfalign.pipeline.progress.run_metrics import RunMetrics
 from selfalign.pipeline.run.run import dump_config
 from selfalign.pipeline.stages.register import NAMES
 from selfalign.telemetry.exporter import serving_metrics
 from support.model_server_process import ModelServerProcess
-from support.panels import ask_all, table
 from support.prometheus_server import PROMETHEUS, prometheus_server, wait_for_scrape
 from support.runs import run_in
 from support.s3_server import free_port

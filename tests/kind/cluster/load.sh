@@ -3,14 +3,13 @@
 # one stream without a file between: a layer that two images share travels once.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/pyproject.toml" | head -1)
-images=("selfalign/services:$version" "selfalign/model-server:$version-trial" "selfalign/training:$version-trial"
+names=("selfalign/services:$version" "selfalign/model-server:$version-trial" "selfalign/training:$version-trial"
   "$VERSITYGW_IMAGE" "$PROMETHEUS_IMAGE")
 loaded=/kind/loaded-images      # in the node: name and id of what was loaded
 start=$SECONDS
 load() {
   local node=$1 image entry missing=() entries=()
-  for image in "${images[@]}"; do
+  for image in "${names[@]}"; do
     entry="$image $(docker image inspect -f '{{.Id}}' "$image")"
     docker exec "$node" grep -qxF "$entry" $loaded 2>/dev/null && continue
     missing+=("$image"); entries+=("$entry")

@@ -2,9 +2,8 @@
 # Closed machine: the control-plane images FROM scratch, then the node image that holds them.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-stage=$KIND_CACHE/stage bin=$KIND_CACHE/stage/bin debian=local/debian:$SUITE
+stage=$KIND_CACHE/stage bin=$KIND_CACHE/stage/bin
 docker image inspect "$NODE_IMAGE" >/dev/null 2>&1 && exit 0
-export DOCKER_BUILDKIT=0     # the legacy builder needs no frontend image and no plugin
 rm -rf "$stage"/{kind,images,manifests,context}
 mkdir -p "$stage"/{kind,images,manifests}
 # kind's own entrypoint, units and containerd settings, straight from its module
@@ -22,7 +21,7 @@ program_image() { # program_image TAG FROM DESTINATION ENTRYPOINT(JSON or '') FI
   docker build -q -t "$tag" "$context" >/dev/null
   tags+=("$tag"); rm -rf "$context"
 }
-docker build -q --network host --build-arg "BASE=$debian" -t local/netutils:1 - <"$here/node/netutils.Dockerfile" >/dev/null
+docker build -q --network host --build-arg "BASE=$DEBIAN_IMAGE" -t local/netutils:1 - <"$here/node/netutils.Dockerfile" >/dev/null
 install "$here/node/cni-agent.sh" "$bin/cni-agent.sh"
 # exactly the names that this kubeadm will ask for
 for image in $("$bin/kubeadm" config images list --kubernetes-version "$KUBE_VERSION"); do
@@ -51,5 +50,5 @@ cp "$here/node/default-cni.yaml" "$stage/manifests/"
 docker save -o "$stage/images/all.tar" "${tags[@]}"
 printf 'bin/%s\n' kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd coredns pause local-path-provisioner cni-agent.sh >"$stage/.dockerignore"
 cp "$here/node/Dockerfile" "$stage/Dockerfile"
-docker build --network host --build-arg "BASE=$debian" -t "$NODE_IMAGE" "$stage" >"$KIND_CACHE/node-image.log"
+docker build --network host --build-arg "BASE=$DEBIAN_IMAGE" -t "$NODE_IMAGE" "$stage" >"$KIND_CACHE/node-image.log"
 rm -f "$stage/images/all.tar"

@@ -2,10 +2,8 @@
 # A cluster that is ready for work; leaves one that already runs as it is. What is cached is not made again.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-if [ "$KIND_CLOSED" = 1 ]; then
-  "$here/host-packages.sh"
-  "$here/docker-up.sh"
-  "$here/base-image.sh"
+if [ "$NO_REGISTRY" = 1 ]; then
+  "$images/closed/up.sh"
   "$here/build-bin.sh"
   "$here/node-image.sh"
 else

@@ -4,8 +4,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, JsonValue, model_validator
-from pydantic_core import to_json
+from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
 from selfalign.settings.section import NonEmpty, PositiveInt, Section
 from selfalign.training_settings.hyperparameters import (
@@ -17,6 +16,8 @@ from selfalign.training_settings.hyperparameters import (
 )
 
 Prefix = Annotated[str, Field(min_length=1, pattern=r"^[^/].*[^/]$|^[^/]$")]
+
+ANY_JSON: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 
 
 class DataConfig(Section):
@@ -110,4 +111,5 @@ class TrainingConfig(Hyperparameters):
         values = self.model_dump(mode="json", exclude=set(without))
         first = ("preset", "base_model", "data", "output", "layout")
         order = [*(name for name in first if name in values), *values]
-        return to_json({name: values[name] for name in order}).decode()
+        # As pydantic writes JSON, so that a job of an earlier version keeps its name.
+        return ANY_JSON.dump_json({name: values[name] for name in order}).decode()

@@ -1,1 +1,1 @@
-"""Markup and SVG charts from plain numbers; nothing here knows of runs."""
+"""Markup and SVG charts from numbers and their intervals; nothing here knows of runs."""

@@ -15,7 +15,7 @@ from selfalign_training.report.mfu import find_peak
 from selfalign_training.report.prometheus import METRICS, Exporter
 from selfalign_training.report.reporters import check_reporters
 
-MANUAL = Path(__file__).resolve().parents[4] / "docs/operating.md"
+MANUAL = Path(__file__).resolve().parents[4] / "docs/operating/metrics.md"
 
 
 def scrape(port: int) -> dict[str, float]:

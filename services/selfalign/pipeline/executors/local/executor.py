@@ -14,12 +14,12 @@ from selfalign.events import Event, EventSink, Ready, from_worker
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.model_server.options import ModelServerSettings
+from selfalign.options import arguments_of
 from selfalign.pipeline.executors.contract.training_check import run_training_check
 from selfalign.pipeline.executors.local.processes import Child
 from selfalign.pipeline.run.run import Run, dump_config
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.roles import ModelRole, ServiceName
-from selfalign.settings.options import arguments_of
 from selfalign.telemetry.metrics import Metrics
 from selfalign.weights.local import local_weights
 from selfalign.weights.source import Weights

@@ -1,6 +1,6 @@
 """Every expression of the dashboards, asked of a real Prometheus.
 
-python tests/support/panels.py http://127.0.0.1:9090 [--minutes 60] [--rate 1m]
+python charts/panels.py http://127.0.0.1:9090 [--minutes 60] [--rate 1m]
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-DASHBOARDS = Path(__file__).resolve().parents[2] / "charts" / "selfalign" / "dashboards"
+DASHBOARDS = Path(__file__).parent / "selfalign" / "dashboards"
 STEPS = 240
 
 

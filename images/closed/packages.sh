@@ -1,7 +1,7 @@
 #!/bin/bash
-# Closed machine: the Debian packages that the recipe calls. Nothing is started by their installation.
+# The Debian packages that the closed recipe calls. Nothing is started by their installation.
 set -euo pipefail
-. "$(dirname "$0")/env.sh"
+. "$(dirname "$0")/../docker.sh"
 missing=()
 for package in docker.io runc iptables debootstrap jq; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -13,4 +13,4 @@ if [ ! -e $policy ]; then
   trap 'rm -f $policy' EXIT
 fi
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends "${missing[@]}" >"$KIND_CACHE/apt.log"
+DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends "${missing[@]}" >"$DOCKER_CACHE/apt.log"

@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 
 from selfalign.errors import ConfigError
 from selfalign.model_server.options import ModelServerSettings
+from selfalign.options import arguments_of, option_name, with_options
 from selfalign.pipeline.units.assignment import Assignment
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.server_settings import ServerSettings
-from selfalign.settings.options import arguments_of, option_name, with_options
 from selfalign.settings.ports import MetricsSettings
 from selfalign.settings.section import Environment, NonEmpty, Seconds, Section
 
