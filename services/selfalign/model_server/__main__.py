@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         settings = parse_settings(argv)
-        from selfalign.model_server.gate import Gate
+        from selfalign.model_server.api.gate import Gate
         from selfalign.model_server.serving import build_api, serve
 
         gate = Gate(settings.api_key)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from selfalign.model_server.generation import ServiceError
-from selfalign.model_server.schemas import BodyError
+from selfalign.model_server.api.generator import ServiceError
+from selfalign.model_server.api.request_bodies import BodyError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CORS = {

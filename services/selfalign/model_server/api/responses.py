@@ -1,25 +1,15 @@
-"""JSON bodies and server-sent events, as TGI writes them."""
+"""JSON bodies of the generate routes, as TGI writes them."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
-from selfalign.model_server.generation import Generation
-from selfalign.model_server.requests import Token, TokenEvent
-from selfalign.model_server.text import TextTokenizer
+from selfalign.model_server.api.generation import Generation
+from selfalign.model_server.batching.token_events import Token, TokenEvent
+from selfalign.model_server.batching.tokenizer import TextTokenizer
 
-
-def sse(value: object) -> bytes:
-    """One event."""
-    text = (
-        value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    )
-    return f"data: {text}\n\n".encode("utf-8", "replace")
+Json = dict[str, object]
 
 
-def token_json(token: Token) -> dict[str, Any]:
+def token_json(token: Token) -> Json:
     """A token."""
     return {
         "id": token.id,
@@ -34,13 +24,13 @@ def full_text(generation: Generation) -> str:
     return (generation.valid.text if generation.valid.return_full_text else "") + generation.text
 
 
-def _sequence(generation: Generation, tokenizer: TextTokenizer) -> dict[str, Any]:
+def _sequence(generation: Generation, tokenizer: TextTokenizer) -> Json:
     ids = generation.valid.prompt.tokens
     prefill = [
         {"id": number, "text": tokenizer.decode([number]), "logprob": logprob}
-        for number, logprob in zip(ids, generation.running.prefill, strict=False)
+        for number, logprob in zip(ids, generation.request.prefill_logprobs, strict=False)
     ]
-    sequence: dict[str, Any] = {
+    sequence: Json = {
         "finish_reason": generation.finish_reason,
         "generated_tokens": len(generation.tokens),
         "seed": generation.seed,
@@ -52,10 +42,10 @@ def _sequence(generation: Generation, tokenizer: TextTokenizer) -> dict[str, Any
     return sequence
 
 
-def generate_json(generations: Sequence[Generation], tokenizer: TextTokenizer) -> dict[str, Any]:
+def generate_json(generations: Sequence[Generation], tokenizer: TextTokenizer) -> Json:
     """The answer of /generate: the best generation first."""
     best, *others = generations
-    body: dict[str, Any] = {"generated_text": full_text(best)}
+    body: Json = {"generated_text": full_text(best)}
     if best.valid.details:
         details = _sequence(best, tokenizer)
         if others:
@@ -67,9 +57,9 @@ def generate_json(generations: Sequence[Generation], tokenizer: TextTokenizer) -
     return body
 
 
-def stream_json(generation: Generation, event: TokenEvent) -> dict[str, Any]:
+def stream_json(generation: Generation, event: TokenEvent) -> Json:
     """One event of /generate_stream; the last one carries text and details."""
-    body: dict[str, Any] = {"index": len(generation.tokens), "token": token_json(event.token)}
+    body: Json = {"index": len(generation.tokens), "token": token_json(event.token)}
     if generation.valid.prompt.sampling.top_n_tokens:
         body["top_tokens"] = [token_json(token) for token in event.top]
     last = event.finish_reason is not None

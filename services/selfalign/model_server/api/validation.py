@@ -3,10 +3,10 @@
 import secrets
 from dataclasses import dataclass
 
-from selfalign.model_server.requests import Prompt
-from selfalign.model_server.sampling import Sampling
-from selfalign.model_server.schemas import GenerateParameters
-from selfalign.model_server.text import TextTokenizer
+from selfalign.model_server.api.request_bodies import GenerateParameters
+from selfalign.model_server.batching.active_request import Prompt
+from selfalign.model_server.batching.sampler import Sampling
+from selfalign.model_server.batching.tokenizer import TextTokenizer
 
 
 class InvalidRequest(Exception):
@@ -14,7 +14,7 @@ class InvalidRequest(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """See ServerSettings; every value is known here."""
 
     max_input_tokens: int
@@ -40,7 +40,7 @@ class ValidRequest:
 def validate(
     inputs: str,
     parameters: GenerateParameters,
-    limits: Limits,
+    limits: RequestLimits,
     tokenizer: TextTokenizer,
     *,
     streaming: bool = False,
@@ -73,7 +73,9 @@ def validate(
     )
 
 
-def _check_best_of(parameters: GenerateParameters, limits: Limits, *, streaming: bool) -> None:
+def _check_best_of(
+    parameters: GenerateParameters, limits: RequestLimits, *, streaming: bool
+) -> None:
     best_of = 1 if parameters.best_of is None else parameters.best_of
     if streaming and best_of != 1:
         raise InvalidRequest("`best_of` != 1 is not supported when streaming tokens")
@@ -108,7 +110,7 @@ def _check_ranges(parameters: GenerateParameters) -> None:
             raise InvalidRequest(f"`{name}` is not supported by this server")
 
 
-def _check_limits(parameters: GenerateParameters, limits: Limits) -> None:
+def _check_limits(parameters: GenerateParameters, limits: RequestLimits) -> None:
     if len(parameters.stop) > limits.max_stop_sequences:
         raise InvalidRequest(
             f"`stop` supports up to {limits.max_stop_sequences} stop sequences. "
@@ -127,7 +129,7 @@ def _check_limits(parameters: GenerateParameters, limits: Limits) -> None:
         )
 
 
-def _new_tokens(length: int, asked: int | None, limits: Limits) -> int:
+def _new_tokens(length: int, asked: int | None, limits: RequestLimits) -> int:
     total = limits.max_total_tokens
     new = total - length if asked is None else min(asked, total)
     if length + new > total and length <= limits.max_input_tokens:

@@ -1,7 +1,9 @@
 """Request bodies of TGI's API: types and null rules only; values are checked in validation.py."""
 
-from typing import Annotated, Any, TypeVar
+import json
+from typing import Annotated, TypeVar
 
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 U32 = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
@@ -36,7 +38,7 @@ class GenerateParameters(Body):
     decoder_input_details: StrictBool = False
     seed: U64 | None = None
     top_n_tokens: U32 | None = None
-    grammar: dict[str, Any] | None = None
+    grammar: dict[str, object] | None = None
     adapter_id: StrictStr | None = None
 
 
@@ -86,6 +88,30 @@ class BodyError(Exception):
 
 
 BodyT = TypeVar("BodyT", bound=Body)
+
+
+async def read_body(request: web.Request, kind: type[BodyT]) -> BodyT:
+    """Reads a JSON body.
+
+    Raises:
+        BodyError: 400, 413, 415 or 422, as TGI's framework answers.
+    """
+    if request.content_type != "application/json":
+        raise BodyError(415, "Expected request with `Content-Type: application/json`")
+    try:
+        data = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        message = "Failed to buffer the request body: length limit exceeded"
+        raise BodyError(413, message) from error
+    try:
+        value = json.loads(data)
+        if b"\\ud" in data.lower():
+            # Python lets half of a surrogate pair through, which no tokenizer can take.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        message = f"Failed to parse the request body as JSON: {error}"
+        raise BodyError(400, message) from error
+    return parse_body(kind, value)
 
 
 def parse_body(kind: type[BodyT], value: object) -> BodyT:

@@ -1,48 +1,15 @@
-"""A request inside the engine, and what it sends back."""
+"""A request inside the engine: what was asked, and how far it has come."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from selfalign.model_server.prefix_cache import PrefixUse, Tokens
-from selfalign.model_server.sampling import Chooser, Sampling
-from selfalign.model_server.text import (
-    FinishReason,
-    IncrementalDecoder,
-    StopRule,
-    TextTokenizer,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token as TGI reports it."""
-
-    id: int
-    text: str
-    logprob: float | None
-    special: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TokenEvent:
-    """One generated token; the last one says why the request ended."""
-
-    token: Token
-    top: tuple[Token, ...]
-    finish_reason: FinishReason | None
-
-
-@dataclass(frozen=True, slots=True)
-class FailureEvent:
-    """The engine could not go on with the request."""
-
-    message: str
-
-
-Event = TokenEvent | FailureEvent
+from selfalign.model_server.batching.prefix_cache import PrefixUse, TokenIds
+from selfalign.model_server.batching.sampler import Sampling, SamplingState
+from selfalign.model_server.batching.stopping import StopRule
+from selfalign.model_server.batching.token_events import Event
+from selfalign.model_server.batching.tokenizer import IncrementalDecoder, TextTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +21,30 @@ class Prompt:
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     prefill_logprobs: bool = False
+    """Whether the log-probabilities of the prompt's own tokens are wanted too."""
 
 
 @dataclass(eq=False, slots=True)
-class Running:
+class ActiveRequest:
     """A request's state, owned by the engine's thread; only `cancelled` is set from outside."""
 
     prompt: Prompt
-    tokens: Tokens
-    chooser: Chooser
+    tokens: TokenIds
+    """The prompt's, (tokens,)."""
+    sampling: SamplingState
     stop_rule: StopRule
     decoder: IncrementalDecoder
     deliver: Callable[[Event], None]
     """Called in the engine's thread."""
-    submitted: float
     started: float = 0.0
+    """When the engine first took it up, in seconds of time.perf_counter(); 0: it waits."""
     cancelled: bool = False
     last_token: int = -1
-    produced: int = 0
-    use: PrefixUse | None = None
-    prefill: tuple[float | None, ...] = ()
+    """Generated, but not run through the model yet: the input of the next step."""
+    prefix: PrefixUse | None = None
+    """What it reads of a remembered prefix; the rest of its context is its suffix."""
+    prefill_logprobs: tuple[float | None, ...] = ()
+    """One for each token of the prompt, once they are computed."""
 
     @property
     def single(self) -> bool:
@@ -83,7 +54,7 @@ class Running:
     @property
     def prefix_length(self) -> int:
         """Prompt tokens that lie in a shared prefix."""
-        return self.use.length if self.use is not None else 0
+        return self.prefix.length if self.prefix is not None else 0
 
     @property
     def suffix(self) -> list[int]:
@@ -91,21 +62,25 @@ class Running:
         tokens: list[int] = self.tokens[self.prefix_length :].tolist()
         return tokens
 
+    @property
+    def most_tokens(self) -> int:
+        """Tokens that it may come to hold: its prompt and all that it may generate."""
+        return len(self.tokens) + self.prompt.max_new_tokens
 
-def make_running(
+
+def make_active(
     prompt: Prompt,
     tokenizer: TextTokenizer,
     eos_token_ids: frozenset[int],
     deliver: Callable[[Event], None],
-) -> Running:
+) -> ActiveRequest:
     """The state of a new request."""
     penalised = prompt.sampling.repetition_penalty != 1.0
-    return Running(
+    return ActiveRequest(
         prompt=prompt,
         tokens=np.array(prompt.tokens, dtype=np.int64),
-        chooser=Chooser(prompt.sampling, set(prompt.tokens) if penalised else set()),
+        sampling=SamplingState(prompt.sampling, set(prompt.tokens) if penalised else set()),
         stop_rule=StopRule(prompt.max_new_tokens, eos_token_ids, prompt.stop),
         decoder=IncrementalDecoder(tokenizer, list(prompt.tokens)),
         deliver=deliver,
-        submitted=time.perf_counter(),
     )

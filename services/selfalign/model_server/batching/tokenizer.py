@@ -1,16 +1,16 @@
-"""Text and tokens: encoding, byte offsets, decoding token by token, stop rules."""
+"""Text and tokens: encoding, byte offsets, decoding token by token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from tokenizers import Tokenizer
 
 from selfalign.errors import ModelError
-from selfalign.model_server.weights import read_json
+from selfalign.model_server.transformer.model_folder import read_json
 
-FinishReason = Literal["length", "eos_token", "stop_sequence"]
+CONTEXT = 5
+"""Tokens of the prompt that a decoder looks back at, as TGI does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,23 @@ class TextTokenizer:
 
 @dataclass(slots=True)
 class IncrementalDecoder:
-    """Texts of tokens as they come: "" until a character is complete."""
+    """Texts of tokens as they come: "" until a character is complete.
+
+    A token has no text of its own: a byte-level token may be a third of a character, and some
+    tokenizers write a space only between words. So the text of a token is what decoding gets longer
+    by when the token joins those just before it.
+    """
 
     tokenizer: TextTokenizer
     ids: list[int]
     """Last tokens of the prompt, for context, and the completion so far."""
     _start: int = field(init=False)
+    """Decoding begins here: far enough back for the tokenizer, near enough to stay cheap."""
     _read: int = field(init=False)
+    """Tokens before this one have been given as text."""
 
     def __post_init__(self) -> None:
-        self.ids = self.ids[-5:]
+        self.ids = self.ids[-CONTEXT:]
         self._start, self._read = 0, len(self.ids)
 
     def push(self, token: int) -> str:
@@ -94,37 +101,8 @@ class IncrementalDecoder:
         self.ids.append(token)
         before = self.tokenizer.decode(self.ids[self._start : self._read])
         now = self.tokenizer.decode(self.ids[self._start :])
+        # The replacement character at the end: a character whose bytes are not all there yet.
         if len(now) <= len(before) or now.endswith("\ufffd"):
             return ""
         self._start, self._read = self._read, len(self.ids)
         return now[len(before) :]
-
-
-@dataclass(slots=True)
-class StopRule:
-    """TGI's order: length, end-of-sequence token, then the stop strings."""
-
-    max_new_tokens: int
-    eos_token_ids: frozenset[int]
-    stop: tuple[str, ...] = ()
-    _count: int = 0
-    _tail: str = ""
-
-    def push(self, token: int, text: str) -> FinishReason | None:
-        """Why the request ends with this token; None if it goes on.
-
-        A stop string matches where the output ends with it (or with it and a newline, as TGI's
-        pattern allows); one inside a token's text is not seen.
-        """
-        self._count += 1
-        if self._count >= self.max_new_tokens:
-            return "length"
-        if token in self.eos_token_ids:
-            return "eos_token"
-        if self.stop:
-            longest = max(map(len, self.stop)) + 1
-            self._tail = (self._tail + text)[-max(longest, len(text)) :]
-            ends = (self._tail, self._tail.removesuffix("\n"))
-            if any(end.endswith(stop) for stop in self.stop for end in ends):
-                return "stop_sequence"
-        return None

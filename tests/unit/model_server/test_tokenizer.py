@@ -10,7 +10,8 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from selfalign.errors import ModelError
-from selfalign.model_server.text import IncrementalDecoder, StopRule, TextTokenizer
+from selfalign.model_server.batching.stopping import StopRule
+from selfalign.model_server.batching.tokenizer import IncrementalDecoder, TextTokenizer
 
 Tiny = tuple[Path, Any]
 

@@ -5,34 +5,40 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
-from selfalign.model_server.generation import Generation, ServiceError
-from selfalign.model_server.requests import Token
-from selfalign.model_server.responses import sse
-from selfalign.model_server.schemas import CompletionRequest, GenerateParameters
-from selfalign.model_server.server import VERSION, Api, start_stream
+from selfalign.model_server.api.event_stream import open_stream, sse
+from selfalign.model_server.api.generation import Generation
+from selfalign.model_server.api.generator import Generator, ServiceError
+from selfalign.model_server.api.request_bodies import (
+    CompletionRequest,
+    GenerateParameters,
+    read_body,
+)
+from selfalign.model_server.api.responses import Json
+from selfalign.model_server.api.tgi_routes import VERSION, ServedModel
+from selfalign.model_server.batching.token_events import Token
 
 
-@dataclass(slots=True)
-class CompletionsApi:
-    """The two routes."""
+@dataclass(frozen=True, slots=True)
+class OpenAiRoutes:
+    """The handlers."""
 
-    api: Api
+    generator: Generator
+    served: ServedModel
 
     async def models(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
-        name = self.api.served.model_id
+        name = self.served.model_id
         model = {"id": name, "object": "model", "created": 0, "owned_by": name}
         return web.json_response({"object": "list", "data": [model]})
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions."""
-        body = await self.api.read(request, CompletionRequest)
+        body = await read_body(request, CompletionRequest)
         prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
-        most = self.api.generator.limits.max_client_batch_size
+        most = self.generator.limits.max_client_batch_size
         if len(prompts) > most:
             message = f"Number of prompts exceeds the maximum allowed batch size of {most}"
             raise ServiceError(422, message, "batch size exceeded")
@@ -40,7 +46,8 @@ class CompletionsApi:
             return await self._stream(request, body, prompts)
         parameters = generate_parameters(body)
         gathered = await asyncio.gather(
-            *(self.api.complete(prompt, parameters) for prompt in prompts), return_exceptions=True
+            *(self.generator.complete(prompt, parameters) for prompt in prompts),
+            return_exceptions=True,
         )
         generations = []
         for result in gathered:
@@ -51,16 +58,16 @@ class CompletionsApi:
         headers.pop("x-compute-time", None)
         return web.json_response(self._answer(body, generations), headers=headers)
 
-    def _head(self) -> dict[str, Any]:
+    def _head(self) -> Json:
         return {
             "object": "text_completion",
             "id": "",
             "created": int(time.time()),
-            "model": self.api.served.model_id,
+            "model": self.served.model_id,
             "system_fingerprint": f"{VERSION}-native",
         }
 
-    def _answer(self, body: CompletionRequest, generations: Sequence[Generation]) -> dict[str, Any]:
+    def _answer(self, body: CompletionRequest, generations: Sequence[Generation]) -> Json:
         choices = [
             {
                 "index": index,
@@ -75,13 +82,14 @@ class CompletionsApi:
     async def _stream(
         self, request: web.Request, body: CompletionRequest, prompts: Sequence[str]
     ) -> web.StreamResponse:
-        response = await start_stream(request, "".join(prompts))
+        """The events of all prompts as they come, mixed; `index` tells them apart."""
+        response = await open_stream(request, "".join(prompts))
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
         async def pump(index: int, prompt: str) -> None:
-            async with aclosing(self._events(body, index, prompt)) as parts:
-                async for part in parts:
-                    queue.put_nowait(part)
+            async with aclosing(self._events(body, index, prompt)) as events:
+                async for event in events:
+                    queue.put_nowait(event)
             queue.put_nowait(None)
 
         async with asyncio.TaskGroup() as group:
@@ -89,11 +97,11 @@ class CompletionsApi:
                 group.create_task(pump(index, prompt))
             remaining = len(prompts)
             while remaining:
-                part = await queue.get()
-                if part is None:
+                event = await queue.get()
+                if event is None:
                     remaining -= 1
                 else:
-                    await response.write(part)
+                    await response.write(event)
         await response.write(sse("[DONE]"))
         await response.write_eof()
         return response
@@ -101,31 +109,25 @@ class CompletionsApi:
     async def _events(
         self, body: CompletionRequest, index: int, prompt: str
     ) -> AsyncGenerator[bytes, None]:
-        generator = self.api.generator
         received = time.perf_counter()
-        permitted = False
         try:
-            generator.acquire()
-            permitted = True
-            valid = generator.check(prompt, generate_parameters(body), streaming=True)
-            generation = generator.begin(valid, valid.prompt, received)
-            async with aclosing(generator.follow(generation)) as events:
-                async for event in events:
-                    choice = {
-                        "index": index,
-                        "text": "" if event.token.special else event.token.text,
-                        "logprobs": _logprobs(body, [event.token], [event.top]),
-                        "finish_reason": event.finish_reason or "",
-                    }
-                    chunk = {**self._head(), "choices": [choice]}
-                    if event.finish_reason is not None:
-                        chunk["usage"] = _usage([generation])
-                    yield sse(chunk)
+            with self.generator.permits():
+                valid = self.generator.check(prompt, generate_parameters(body), streaming=True)
+                generation = self.generator.begin(valid, received)
+                async with aclosing(self.generator.follow(generation)) as events:
+                    async for event in events:
+                        choice = {
+                            "index": index,
+                            "text": "" if event.token.special else event.token.text,
+                            "logprobs": _logprobs(body, [event.token], [event.top]),
+                            "finish_reason": event.finish_reason or "",
+                        }
+                        chunk = {**self._head(), "choices": [choice]}
+                        if event.finish_reason is not None:
+                            chunk["usage"] = _usage([generation])
+                        yield sse(chunk)
         except ServiceError as error:
             yield sse({"error": {"message": error.message, "http_status_code": 422}})
-        finally:
-            if permitted:
-                generator.release()
 
 
 def generate_parameters(body: CompletionRequest) -> GenerateParameters:
@@ -152,7 +154,7 @@ def _finish_reason(generation: Generation) -> str:
 
 def _logprobs(
     body: CompletionRequest, tokens: Sequence[Token], tops: Sequence[tuple[Token, ...]]
-) -> dict[str, Any] | None:
+) -> Json | None:
     if body.logprobs is None:
         return None
     offsets, at = [], 0

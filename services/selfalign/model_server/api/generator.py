@@ -1,23 +1,23 @@
-"""One HTTP request's generation: permits, events of the engine's thread, timing, metrics."""
+"""Between the event loop and the engine's thread: permits, validation, events, best_of, metrics."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
 
-from selfalign.model_server.engine import Engine
-from selfalign.model_server.metrics import Metrics
-from selfalign.model_server.requests import (
-    Event,
-    FailureEvent,
-    Prompt,
-    Running,
-    Token,
-    TokenEvent,
+from selfalign.model_server.api.generation import Generation
+from selfalign.model_server.api.request_bodies import GenerateParameters
+from selfalign.model_server.api.tgi_metrics import TgiMetrics
+from selfalign.model_server.api.validation import (
+    InvalidRequest,
+    RequestLimits,
+    ValidRequest,
+    validate,
 )
-from selfalign.model_server.schemas import GenerateParameters
-from selfalign.model_server.text import FinishReason, TextTokenizer
-from selfalign.model_server.validation import InvalidRequest, Limits, ValidRequest, validate
+from selfalign.model_server.batching.engine_thread import EngineThread
+from selfalign.model_server.batching.token_events import Event, FailureEvent, TokenEvent
+from selfalign.model_server.batching.tokenizer import TextTokenizer
 
 
 class ServiceError(Exception):
@@ -35,64 +35,19 @@ class ServiceError(Exception):
 
 
 @dataclass(slots=True)
-class Generation:
-    """A running or finished generation."""
-
-    valid: ValidRequest
-    running: Running
-    events: asyncio.Queue[Event]
-    received: float
-    validated: float
-    tokens: list[Token] = field(default_factory=list)
-    tops: list[tuple[Token, ...]] = field(default_factory=list)
-    finish_reason: FinishReason | None = None
-    ended: float = 0.0
-
-    @property
-    def text(self) -> str:
-        """The completion, without special tokens."""
-        return "".join(token.text for token in self.tokens if not token.special)
-
-    @property
-    def seed(self) -> int | None:
-        """The seed that was used; None for greedy decoding."""
-        sampling = self.valid.prompt.sampling
-        return None if sampling.greedy else sampling.seed
-
-    def headers(self) -> dict[str, str]:
-        """TGI's x- headers of a finished generation; times in whole milliseconds."""
-        started = self.running.started or self.ended
-        count = max(len(self.tokens), 1)
-        times = {
-            "x-total-time": self.ended - self.received,
-            "x-validation-time": self.validated - self.received,
-            "x-queue-time": started - self.validated,
-            "x-inference-time": self.ended - started,
-            "x-time-per-token": (self.ended - started) / count,
-        }
-        return {
-            "x-compute-type": "cpu",
-            "x-compute-time": f"{self.ended - self.received:.9f}",
-            "x-compute-characters": str(len(self.valid.text)),
-            **{name: str(max(0, int(seconds * 1000))) for name, seconds in times.items()},
-            "x-prompt-tokens": str(len(self.valid.prompt.tokens)),
-            "x-generated-tokens": str(len(self.tokens)),
-        }
-
-
-@dataclass(slots=True)
 class Generator:
     """Admits requests to the engine and follows them."""
 
-    engine: Engine
+    engine: EngineThread
     tokenizer: TextTokenizer
-    limits: Limits
-    metrics: Metrics
+    limits: RequestLimits
+    metrics: TgiMetrics
     taken: int = 0
     """Permits in use."""
 
-    def acquire(self, count: int = 1) -> None:
-        """Takes permits.
+    @contextmanager
+    def permits(self, count: int = 1) -> Iterator[None]:
+        """Holds permits: one for each generation that a request makes.
 
         Raises:
             ServiceError: 429, there are not enough.
@@ -102,10 +57,34 @@ class Generator:
             self.metrics.count("tgi_request_failure", 'err="overloaded"')
             raise ServiceError(429, "Model is overloaded", "overloaded")
         self.taken += count
+        try:
+            yield
+        finally:
+            self.taken -= count
 
-    def release(self, count: int = 1) -> None:
-        """Gives permits back."""
-        self.taken -= count
+    async def complete(self, inputs: str, parameters: GenerateParameters) -> list[Generation]:
+        """Runs a request, best_of times, to its end; the likeliest generation first.
+
+        Raises:
+            ServiceError: overloaded, invalid or failed.
+        """
+        received = time.perf_counter()
+        wanted = min(max(parameters.best_of or 1, 1), self.limits.max_best_of)
+        with self.permits(wanted):
+            valid = self.check(inputs, parameters)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [
+                        group.create_task(self._run(self.begin(one, received)))
+                        for one in _with_own_seeds(valid)
+                    ]
+            except* ServiceError as errors:
+                found: BaseException = errors
+                while isinstance(found, BaseExceptionGroup):
+                    found = found.exceptions[0]
+                raise found from None
+        generations = [task.result() for task in tasks]
+        return sorted(generations, key=lambda one: one.mean_logprob, reverse=True)
 
     def check(
         self, inputs: str, parameters: GenerateParameters, *, streaming: bool = False
@@ -121,21 +100,22 @@ class Generator:
             self.metrics.count("tgi_request_failure", 'err="validation"')
             raise ServiceError(422, f"Input validation error: {error}", "validation") from error
 
-    def begin(self, valid: ValidRequest, prompt: Prompt, received: float) -> Generation:
-        """Queues a prompt of a checked request in the engine."""
+    def begin(self, valid: ValidRequest, received: float) -> Generation:
+        """Queues a checked request in the engine; `received` is when its first byte was here."""
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
 
         def deliver(event: Event) -> None:
+            # In the engine's thread, which may outlive the loop of a server that was stopped.
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
+        prompt = valid.prompt
         validated = time.perf_counter()
         self.metrics.observe("tgi_request_validation_duration", validated - received)
         self.metrics.observe("tgi_request_input_length", len(prompt.tokens))
         self.metrics.observe("tgi_request_max_new_tokens", prompt.max_new_tokens)
-        running = self.engine.submit(prompt, deliver)
-        return Generation(valid, running, events, received, validated)
+        return Generation(valid, self.engine.submit(prompt, deliver), events, received, validated)
 
     async def follow(self, generation: Generation) -> AsyncGenerator[TokenEvent, None]:
         """The tokens as they come; leaving early cancels the request.
@@ -159,12 +139,18 @@ class Generator:
                 yield event
         finally:
             if generation.finish_reason is None:
-                self.engine.cancel(generation.running)
+                self.engine.cancel(generation.request)
                 self.metrics.count("tgi_request_failure", 'err="dropped"')
+
+    async def _run(self, generation: Generation) -> Generation:
+        async with aclosing(self.follow(generation)) as events:
+            async for _ in events:
+                continue
+        return generation
 
     def _finish(self, generation: Generation) -> None:
         generation.ended = time.perf_counter()
-        started = generation.running.started
+        started = generation.request.started
         observe = self.metrics.observe
         observe("tgi_request_duration", generation.ended - generation.received)
         observe("tgi_request_queue_duration", started - generation.validated)
@@ -173,3 +159,13 @@ class Generator:
         observe("tgi_request_mean_time_per_token_duration", per_token)
         observe("tgi_request_generated_tokens", len(generation.tokens))
         self.metrics.count("tgi_request_success")
+
+
+def _with_own_seeds(valid: ValidRequest) -> list[ValidRequest]:
+    """The request once for each of its `best_of` generations."""
+    sampling = valid.prompt.sampling
+    seeds = ((sampling.seed + number) % 2**64 for number in range(valid.best_of))
+    return [
+        replace(valid, prompt=replace(valid.prompt, sampling=replace(sampling, seed=seed)))
+        for seed in seeds
+    ]

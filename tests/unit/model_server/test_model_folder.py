@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfalign.errors import ModelError
-from selfalign.model_server.model import LlamaModel
+from selfalign.model_server.transformer.causal_lm import CausalLM
 from support.tiny_llama import save_tiny_llama
 
 
@@ -28,7 +28,7 @@ def test_configs_that_do_not_fit(changes: dict[str, Any], message: str, tmp_path
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     with pytest.raises(ModelError, match=message):
-        LlamaModel(tmp_path)
+        CausalLM(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -36,7 +36,7 @@ def test_missing_and_broken_files(name: str, tmp_path: Path) -> None:
     save_tiny_llama(tmp_path)
     (tmp_path / name).write_bytes(b"\0not it")
     with pytest.raises(ModelError, match=name):
-        LlamaModel(tmp_path)
+        CausalLM(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(ModelError, match=name):
-        LlamaModel(tmp_path)
+        CausalLM(tmp_path)

@@ -7,14 +7,14 @@ from collections import Counter
 import pytest
 import torch
 
-from selfalign.model_server.sampling import MAX_DRAWS, Chooser, Sampling, choose
+from selfalign.model_server.batching.sampler import MAX_DRAWS, Sampling, SamplingState, sample
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.5, 0.0, -1.0, -3.0]])
 
 
 def draws(sampling: Sampling, count: int = 4000) -> Counter[int]:
-    chooser = Chooser(sampling)
-    return Counter(choose(LOGITS.clone(), [chooser])[0].token for _ in range(count))
+    state = SamplingState(sampling)
+    return Counter(sample(LOGITS.clone(), [state])[0].token for _ in range(count))
 
 
 def expected(temperature: float, kept: int) -> list[float]:
@@ -45,12 +45,12 @@ def test_distribution(sampling: Sampling, kept: int) -> None:
 
 def test_greedy_and_sampled_rows_share_a_step() -> None:
     logits = LOGITS.repeat(3, 1)
-    choosers = [
-        Chooser(Sampling()),
-        Chooser(Sampling(greedy=False, temperature=100.0, top_k=1)),
-        Chooser(Sampling(greedy=True, top_n_tokens=2)),
+    states = [
+        SamplingState(Sampling()),
+        SamplingState(Sampling(greedy=False, temperature=100.0, top_k=1)),
+        SamplingState(Sampling(greedy=True, top_n_tokens=2)),
     ]
-    first, second, third = choose(logits, choosers)
+    first, second, third = sample(logits, states)
     assert first.token == second.token == third.token == 0
     assert first.top == ()
     assert [token for token, _ in third.top] == [0, 1]
@@ -59,20 +59,20 @@ def test_greedy_and_sampled_rows_share_a_step() -> None:
 
 def test_repetition_penalty_lowers_seen_tokens_of_both_signs() -> None:
     logits = torch.tensor([[1.0, -1.0, 0.9]])
-    chooser = Chooser(Sampling(repetition_penalty=2.0, top_n_tokens=3), {0, 1})
-    choice = choose(logits, [chooser])[0]
+    state = SamplingState(Sampling(repetition_penalty=2.0, top_n_tokens=3), {0, 1})
+    choice = sample(logits, [state])[0]
     assert choice.token == 2
     gaps = dict(choice.top)
     assert gaps[0] - gaps[1] == pytest.approx(0.5 + 2.0)
-    assert chooser.seen == {0, 1, 2}
+    assert state.seen == {0, 1, 2}
 
 
 def test_a_tiny_nucleus_on_a_flat_distribution_costs_few_draws() -> None:
     flat = torch.zeros(1, 50_000)
     flat[0, 123] = 1.0
-    chooser = Chooser(Sampling(greedy=False, top_p=1e-5, seed=9))
-    assert choose(flat, [chooser])[0].token == 123
+    state = SamplingState(Sampling(greedy=False, top_p=1e-5, seed=9))
+    assert sample(flat, [state])[0].token == 123
     same = random.Random(9)
     for _ in range(MAX_DRAWS + 1):
         same.random()
-    assert chooser.draws.getstate() == same.getstate()
+    assert state.draws.getstate() == same.getstate()

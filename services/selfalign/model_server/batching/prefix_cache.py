@@ -1,4 +1,10 @@
-"""Remembered prefixes: found by themselves, shared by all requests that start with them."""
+"""Remembered prefixes: found by themselves, shared by all requests that start with them.
+
+Nobody declares a prefix. A stage sends thousands of prompts that begin with the same constitution,
+and comparing token ids shows it. Entries are few (one a constitution, as a rule) and comparing two
+arrays of 2,000 ids takes microseconds, so a list does where vLLM or SGLang keep a hash table or a
+radix tree.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from selfalign.model_server.kv_cache import PrefixBuffer
+from selfalign.model_server.transformer.kv_cache import PrefixBuffer
 
-Tokens = NDArray[np.int64]
+TokenIds = NDArray[np.int64]
+"""(tokens,)"""
 
 MIN_SHARED = 64
 """A shorter common prefix is computed again: cheaper than one more group of rows a step."""
@@ -20,7 +27,7 @@ ROUNDING = 16
 class PrefixEntry:
     """A token sequence and its keys and values; `users` counts the rows that read it."""
 
-    tokens: Tokens
+    tokens: TokenIds
     buffer: PrefixBuffer
     users: int = 0
 
@@ -33,7 +40,7 @@ class PrefixUse:
     length: int
 
 
-def common_length(first: Tokens, second: Tokens) -> int:
+def common_length(first: TokenIds, second: TokenIds) -> int:
     """How many leading tokens are equal."""
     shorter = min(len(first), len(second))
     different = np.flatnonzero(first[:shorter] != second[:shorter])
@@ -41,17 +48,22 @@ def common_length(first: Tokens, second: Tokens) -> int:
 
 
 def usable_length(common: int, prompt: int) -> int:
-    """A common length that can be used: at least one token of the prompt stays outside it."""
+    """What a prompt of `prompt` tokens can use of a common length; 0: it is not worth sharing.
+
+    At least one token of the prompt stays outside: the prefix's keys and values are remembered, but
+    not its hidden states, and the last token's is what the first new token is chosen from.
+    """
     length = min(common, prompt - 1) // ROUNDING * ROUNDING
     return length if length >= MIN_SHARED else 0
 
 
-def shared_with_waiting(prompt: Tokens, others: Iterable[Tokens]) -> int:
+def shared_with_waiting(prompt: TokenIds, others: Iterable[TokenIds]) -> int:
     """The prefix length of `prompt` that saves most tokens over the other waiting prompts."""
     lengths = sorted(
         (usable_length(common_length(prompt, other), len(prompt)) for other in others),
         reverse=True,
     )
+    # The `count` prompts that share most all share the shortest of their lengths.
     best, saved = 0, 0
     for count, length in enumerate(lengths, start=1):
         if length * count > saved:
@@ -66,7 +78,7 @@ class PrefixCache:
     capacity: int
     entries: list[PrefixEntry] = field(default_factory=list)
 
-    def find(self, prompt: Tokens, running: Sequence[PrefixUse]) -> PrefixUse | None:
+    def find(self, prompt: TokenIds, running: Sequence[PrefixUse]) -> PrefixUse | None:
         """The longest remembered prefix of `prompt`.
 
         A use that rows are running with already is preferred, unless the longer one saves
@@ -94,6 +106,8 @@ class PrefixCache:
 
     def trim(self) -> None:
         """Forgets the longest unused entries until the rest fits."""
+        # What running rows read is in memory anyway; forgetting it would free nothing. The newest
+        # entry stays too: the request that it was computed for has not read it yet.
         total = sum(len(entry.tokens) for entry in self.entries if not entry.users)
         for entry in list(self.entries[:-1]):
             if total <= self.capacity:

@@ -1,0 +1,1 @@
+"""The HTTP side: TGI's routes and OpenAI's completions, their bodies, limits, errors metrics."""
