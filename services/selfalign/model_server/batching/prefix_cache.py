@@ -92,6 +92,8 @@ class PrefixCache:
         if best is None:
             return None
         for use in running:
+            # A new length would be a group of its own in every step to come; what it saves is less
+            # than MIN_SHARED tokens, once.
             close = best.length - MIN_SHARED < use.length < len(prompt)
             if close and np.array_equal(use.entry.tokens[: use.length], prompt[: use.length]):
                 best = use

@@ -72,6 +72,7 @@ def sample(logits: torch.Tensor, states: Sequence[SamplingState]) -> list[Sample
     for row, state in enumerate(states):
         _penalise(logits[row], state)
     if any(not state.sampling.greedy for state in states):
+        # Greedy rows are not heated: their log-probabilities stay the model's own.
         temperatures = [1.0 if s.sampling.greedy else s.sampling.temperature for s in states]
         if any(value != 1.0 for value in temperatures):
             logits /= torch.tensor(temperatures).unsqueeze(1)
@@ -162,6 +163,7 @@ def _top_tokens(logprobs: torch.Tensor, states: Sequence[SamplingState]) -> list
     tops: list[TopTokens] = [() for _ in states]
     rows = [row for row, state in enumerate(states) if state.sampling.top_n_tokens]
     if rows:
+        # One call for as many as any row wants; a row that wants fewer takes the first of them.
         most = max(states[row].sampling.top_n_tokens for row in rows)
         values, places = logprobs[rows].topk(min(most, logprobs.shape[1]))
         for row, ids, scores in zip(rows, places.tolist(), values.tolist(), strict=True):

@@ -94,6 +94,7 @@ class Scheduler:
     def step(self) -> None:
         """One turn: take up what waits, one chunk of prompts at most, then decode every row."""
         self._drop_cancelled()
+        # Before decoding, so that what is taken up joins this step's pass already.
         if self._filling is None and self.waiting:
             self._admit()
         if self._filling is not None:
@@ -124,6 +125,7 @@ class Scheduler:
         known = use.length if use is not None else 0
         shared = self._length_to_share(head, known)
         if shared >= known + MIN_SHARED:
+            # `head` waits for it; when it is complete, `find` has it.
             self._filling = fill_prefix(self._model, head, shared, use)
             return
         if use is not None and use not in running and known - MIN_SHARED < shared < known:
@@ -137,6 +139,7 @@ class Scheduler:
         """The request to take now; one that asks for a single token needs no row of the cache."""
         if self.batch.cache.free:
             return self.waiting[0]
+        # All rows taken: only what needs none can go on.
         return next((request for request in self.waiting if request.single), None)
 
     def _length_to_share(self, head: ActiveRequest, known: int) -> int:
@@ -162,6 +165,7 @@ class Scheduler:
         for other in self._behind(head):
             if other.prompt.prefill_logprobs or not (free or other.single):
                 continue
+            # Another prefix, or more of this one: its turn comes as the first of its own kind.
             if self.prefixes.find(other.tokens, running) != use:
                 continue
             own = len(other.tokens) - (use.length if use is not None else 0)

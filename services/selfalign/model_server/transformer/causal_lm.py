@@ -76,6 +76,7 @@ class CausalLM:
         ragged = RaggedRows([len(row) for row in rows])
         start = prefix.length if prefix is not None else 0
         tokens = torch.tensor([token for row in rows for token in row])
+        # Every row goes on where the prefix ends: its keys are turned to their positions already.
         positions = torch.cat([torch.arange(start, start + length) for length in ragged.lengths])
 
         def attend(

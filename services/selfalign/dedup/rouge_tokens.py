@@ -1,6 +1,7 @@
 """Tokens of ROUGE as numbers: lowercase runs of [a-z0-9], interned over the whole corpus.
 
-The result is that of rouge_score's tokenizer without stemming, token for token.
+The result is that of rouge_score's tokenizer without stemming, token for token. Interning is one
+pass over the bytes, so that no string is made of any token.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,9 @@ class TokenizedCorpus:
     """Item i has the tokens `ids[offsets[i]:offsets[i + 1]]`, in the order of its text."""
 
     ids: NDArray[np.int32]
-    """Token ids, rarest token (by number of occurrences) first: 0 is the rarest."""
+    """(tokens,): token ids, rarest token (by number of occurrences) first: 0 is the rarest."""
     offsets: NDArray[np.int64]
+    """(items + 1,)"""
     vocabulary: int
     """Distinct tokens."""
 
@@ -37,6 +39,7 @@ def tokenize(texts: Sequence[str]) -> TokenizedCorpus:
     del encoded
     ends = np.cumsum(sizes)
     ids, offsets, counts = _intern(data, ends)
+    # The prefix filter works with any order of the tokens, and fastest with the rarest first.
     ranks = np.empty(len(counts), np.int32)
     ranks[np.argsort(counts, kind="stable")] = np.arange(len(counts), dtype=np.int32)
     return TokenizedCorpus(ranks[ids], offsets, len(counts))
@@ -69,7 +72,11 @@ def _same(data: NDArray[np.uint8], first: int, second: int, length: int) -> bool
 
 @jit
 def _grown(hashes: NDArray[np.uint64], words: int) -> NDArray[np.int32]:
-    """A table of twice the room that holds the first `words` words again."""
+    """A hash table, (slots,) of word numbers or -1, that holds the first `words` of `hashes`.
+
+    A quarter of it is filled at most, half when the next one is made. Its size is a power of two,
+    so that a mask takes the place of a division.
+    """
     size = FIRST_TABLE_SIZE
     while size < 4 * words:
         size *= 2
@@ -87,7 +94,12 @@ def _grown(hashes: NDArray[np.uint64], words: int) -> NDArray[np.int32]:
 def _intern(
     data: NDArray[np.uint8], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    """(token ids in order of first appearance, offsets of the items, occurrences of each id)."""
+    """Numbers the words of `data`, (bytes,), whose items end at `ends`, (items,).
+
+    Returns:
+        Token ids in order of first appearance, (tokens,); offsets of the items, (items + 1,);
+        occurrences of each id, (words,).
+    """
     total = _count_tokens(data)
     ids = np.empty(total, np.int32)
     offsets = np.zeros(len(ends) + 1, np.int64)
@@ -110,11 +122,13 @@ def _intern(
             while _is_token_byte(data[position]):
                 digest = (digest ^ np.uint64(data[position])) * FNV_PRIME
                 position += 1
+            # FNV mixes upwards only, and the mask takes the lower bits: fold the upper ones in.
             digest ^= digest >> np.uint64(32)
             length = position - start
             mask = np.uint64(len(table) - 1)
             slot = digest & mask
             word = table[slot]
+            # Equal hashes are not enough: two words as one would change a decision.
             while word >= 0 and not (
                 hashes[word] == digest
                 and lengths[word] == length
