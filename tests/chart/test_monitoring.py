@@ -13,7 +13,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from charts.panels import filled, queries
-from selfalign.model_server.metrics import HELP
+from selfalign.model_server.api.tgi_metrics import TGI_METRICS
 from selfalign.pipeline.progress.row_metrics import RowMetrics
 from selfalign.pipeline.progress.run_metrics import RunMetrics
 from selfalign.pipeline.stages import register
@@ -70,7 +70,7 @@ def used(expression: str) -> set[str]:
     found = set()
     for name in NAMES.findall(expression):
         stem = next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
-        known = {*exported(), *HELP, *VLLM}
+        known = {*exported(), *TGI_METRICS, *VLLM}
         found.add(stem if stem in known else name)
     return found
 
@@ -87,13 +87,13 @@ def test_dashboards_and_rules_name_metrics_that_are_there() -> None:
     for place, expression in expressions:
         names = used(expression)
         assert names, place
-        assert names <= {*exported(), *HELP, *VLLM}, place
+        assert names <= {*exported(), *TGI_METRICS, *VLLM}, place
 
 
 def test_names_that_are_not_there_are_found() -> None:
     assert used("rate(selfalign_worker_row_seconds_bucket[5m])") == {"selfalign_worker_row_seconds"}
     assert used('sum(tgi_batch_total_tokens{a="b"})') == {"tgi_batch_total_tokens"}
-    assert not used("sum(tgi_batch_total_tokens)") <= {*exported(), *HELP}
+    assert not used("sum(tgi_batch_total_tokens)") <= {*exported(), *TGI_METRICS}
 
 
 def test_the_table_of_metrics_is_the_programs_own() -> None:

@@ -1,9 +1,13 @@
 """The prefix index: in which items, of which length, a rare token stands.
 
 Two items whose longest common subsequence has o tokens share, when both are sorted rarest token
-first, one of the first (length - o + 1) tokens of each (prefix filter; Bayardo et al. 2007). So an
-item needs to be found under these tokens only. Postings lie by (token, length of the item), and
-within that in the order of the items, so that whole lengths and the rest of a list can be skipped.
+first, one of the first (length - o + 1) tokens of each (prefix filter; Bayardo et al. 2007). For if
+they share none of these, the first token that they do share stands behind the prefix of one of the
+two, where fewer than o tokens are left. So an item needs to be found under the tokens of its prefix
+only. Rarest first, since the rare tokens have the short lists.
+
+Postings lie by (token, length of the item), and within that in the order of the items, so that
+whole lengths and the rest of a list can be skipped.
 """
 
 from typing import NamedTuple
@@ -15,15 +19,18 @@ from selfalign.dedup.jit import jit
 from selfalign.dedup.lcs import least_lcs
 
 BITMAP_WORDS = 2
+"""64-bit words of the token set of an item."""
 
 
 class Prefixes(NamedTuple):
     """Distinct tokens of each item's prefix: those of item i are at offsets[i]:offsets[i + 1]."""
 
     tokens: NDArray[np.int32]
+    """(entries,): the prefixes of all items, one after the other."""
     places: NDArray[np.int32]
-    """Where the token first stands in the sorted item."""
+    """(entries,): where the token first stands in the sorted item."""
     offsets: NDArray[np.int64]
+    """(items + 1,)"""
 
 
 class Index(NamedTuple):
@@ -33,18 +40,27 @@ class Index(NamedTuple):
     """
 
     key_starts: NDArray[np.int64]
+    """(vocabulary + 1,)"""
     key_lengths: NDArray[np.int32]
+    """(keys,): tokens of the items behind the key, ascending within a token."""
     key_begins: NDArray[np.int64]
+    """(keys,)"""
     key_filled: NDArray[np.int32]
+    """(keys,)"""
     postings: NDArray[np.int64]
-    """Item in the upper, place in the lower 32 bits."""
+    """(entries,): item in the upper, place in the lower 32 bits."""
     bitmaps: NDArray[np.uint64]
-    """Of the postings' items, repeated here so that a scan reads memory in order."""
+    """(entries, BITMAP_WORDS): of the postings' items, repeated here so that a scan reads memory in
+    order."""
 
 
 @jit
 def shortest_partner(length: int, threshold: float) -> int:
-    """The fewest tokens that an item may have to match one of `length` tokens."""
+    """The fewest tokens that an item may have to match one of `length` tokens.
+
+    With an LCS of all its p tokens F = 2p / (length + p), which exceeds t from
+    p = length * t / (2 - t) on; the two loops find where it does in the floats of fmeasure.
+    """
     partner = max(1, int(length * threshold / (2 - threshold)) - 1)
     while partner > 1 and least_lcs(length, partner - 1, threshold) <= partner - 1:
         partner -= 1
@@ -57,7 +73,12 @@ def shortest_partner(length: int, threshold: float) -> int:
 def build_prefixes(
     ids: NDArray[np.int32], offsets: NDArray[np.int64], threshold: float
 ) -> Prefixes:
-    """The prefixes of all items, long enough for a partner of any length."""
+    """The prefixes of all items, long enough for a partner of any length.
+
+    Args:
+        ids: (tokens,); item i has ids[offsets[i]:offsets[i + 1]].
+        offsets: (items + 1,).
+    """
     count = len(offsets) - 1
     longest = 0
     for item in range(count):
@@ -68,6 +89,8 @@ def build_prefixes(
     for item in range(count):
         length = offsets[item + 1] - offsets[item]
         if prefix_length[length] < 0:
+            # The shorter the partner, the fewer shared tokens are enough, and the longer the
+            # prefix that must hold one of them: the shortest partner's prefix does for all.
             partner = shortest_partner(length, threshold)
             # No partner at all (threshold 1): nothing to be found under.
             shared = least_lcs(length, partner, threshold)
@@ -78,6 +101,7 @@ def build_prefixes(
     starts = np.zeros(count + 1, np.int64)
     filled = 0
     for item in range(count):
+        # A token's id is its rank: sorting by it puts the rarest first.
         ordered = np.sort(ids[offsets[item] : offsets[item + 1]])
         for place in range(prefix_length[len(ordered)]):
             if place == 0 or ordered[place] != ordered[place - 1]:
@@ -95,10 +119,20 @@ def build_index(
     by_length: NDArray[np.int64],
     vocabulary: int,
 ) -> Index:
-    """Room for the postings of all items, none filled in yet; `by_length` sorts the items."""
+    """Room for the postings of all items, none filled in yet.
+
+    Which items will be kept is not known yet, but where each would go is: laid out once, the index
+    grows without moving anything.
+
+    Args:
+        offsets: (items + 1,), of the items' tokens.
+        by_length: (items,), the items in order of their lengths.
+    """
     key_counts = np.zeros(vocabulary + 1, np.int64)
     posting_counts = np.zeros(vocabulary + 1, np.int64)
     last_length = np.zeros(vocabulary, np.int64)
+    # First pass: how many keys and postings each token has. Items come by length, so a length that
+    # differs from the token's last one is a new key.
     for item in by_length:
         length = offsets[item + 1] - offsets[item]
         for token in prefixes.tokens[prefixes.offsets[item] : prefixes.offsets[item + 1]]:
@@ -113,6 +147,7 @@ def build_index(
     key_begins = np.empty(keys, np.int64)
     next_key = key_starts.copy()
     last_length[:] = 0
+    # Second pass, the same walk: where each key's postings begin.
     for item in by_length:
         length = offsets[item + 1] - offsets[item]
         for token in prefixes.tokens[prefixes.offsets[item] : prefixes.offsets[item + 1]]:
@@ -137,7 +172,12 @@ def build_index(
 def add_item(
     index: Index, prefixes: Prefixes, bitmap: NDArray[np.uint64], item: int, length: int
 ) -> None:
-    """Makes a kept item findable."""
+    """Makes a kept item findable.
+
+    Args:
+        bitmap: (BITMAP_WORDS,), of the item.
+        length: its tokens.
+    """
     for entry in range(prefixes.offsets[item], prefixes.offsets[item + 1]):
         token = prefixes.tokens[entry]
         key = index.key_starts[token]

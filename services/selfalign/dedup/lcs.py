@@ -1,4 +1,10 @@
-"""The score: longest common subsequence by bit-parallelism, F-measure in rouge_score's floats."""
+"""The score: longest common subsequence by bit-parallelism, F-measure in rouge_score's floats.
+
+The textbook table L[i, j], the LCS of the first i tokens of one item and the first j of the other,
+grows by 0 or 1 with each i. So its column for one j is one bit a token of the item, and the column
+for j + 1 follows by an addition, whose carries do what the table's comparisons do: 64 cells in four
+machine operations (Crochemore et al. 2001; Hyyro 2004).
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +33,7 @@ def fmeasure(lcs: int, first: int, second: int) -> float:
 @jit
 def least_lcs(first: int, second: int, threshold: float) -> int:
     """The shortest common subsequence whose F exceeds `threshold`; may be too long to exist."""
+    # Close by division, then exact by the very comparison that decides in the end.
     lcs = max(1, int(threshold * (first + second) / 2) - 1)
     while lcs > 1 and fmeasure(lcs - 1, first, second) > threshold:
         lcs -= 1
@@ -37,7 +44,7 @@ def least_lcs(first: int, second: int, threshold: float) -> int:
 
 @jit
 def popcount(bits: np.uint64) -> int:
-    """Bits that are set."""
+    """Bits that are set: sums of 2, 4, then 8 bits side by side; the product adds up the bytes."""
     bits -= (bits >> np.uint64(1)) & np.uint64(0x5555555555555555)
     bits = (bits & np.uint64(0x3333333333333333)) + (
         (bits >> np.uint64(2)) & np.uint64(0x3333333333333333)
@@ -55,6 +62,13 @@ def set_masks(
     Up to 64 tokens: (a mask of positions for each distinct token, -), slots is its number plus
     one. Longer, where masks would take memory by the square of the length: (-, the position plus
     one of the same token before each position), slots is its last position plus one.
+
+    Args:
+        tokens: (length,).
+        slots: (vocabulary,), all 0 before; clear_masks makes it so again.
+
+    Returns:
+        Masks, (length,), of which the rows in use count; previous, (length,) or empty.
     """
     if len(tokens) > WORD_BITS:
         previous = np.empty(len(tokens), np.int32)
@@ -75,7 +89,7 @@ def set_masks(
 
 @jit
 def clear_masks(tokens: NDArray[np.int32], slots: NDArray[np.int32]) -> None:
-    """Undoes what set_masks did to `slots`."""
+    """Undoes what set_masks did to `slots`, without walking the whole vocabulary."""
     for token in tokens:
         slots[token] = 0
 
@@ -90,7 +104,13 @@ def lcs_length(
 ) -> int:
     """Longest common subsequence of the item of `length` tokens behind set_masks and `other`.
 
-    Crochemore et al. 2001: zero bits of the state count the matches; one addition a token.
+    Bit i of the state is 0 where the LCS with the tokens of `other` read so far grows at the item's
+    token i; so in the end the zeros count it.
+
+    Args:
+        masks, previous: of set_masks.
+        slots: (vocabulary,), as set_masks left it.
+        other: (other length,).
     """
     if length > WORD_BITS:
         return _long_lcs_length(previous, slots, other)
@@ -98,6 +118,8 @@ def lcs_length(
     for token in other:
         row = slots[token]
         if row:
+            # Between two zeros lies a block of ones in which the LCS does not grow. The sum moves a
+            # block's zero down to its first match; the difference keeps the ones that had none.
             matches = state & masks[row - 1]
             state = (state + matches) | (state - matches)
     return popcount(~state & (ALL_BITS >> np.uint64(WORD_BITS - length)))
@@ -109,6 +131,7 @@ def _long_lcs_length(
 ) -> int:
     """The same over several words, the carry going from one to the next."""
     length = len(previous)
+    # The mask of a token is put together when the token comes, from its chain of positions.
     words = (length + WORD_BITS - 1) // WORD_BITS
     states = np.full(words, ALL_BITS, np.uint64)
     mask = np.zeros(words, np.uint64)
@@ -124,6 +147,7 @@ def _long_lcs_length(
             state = states[word]
             matches = state & mask[word]
             mask[word] = 0
+            # Only the sum has carries: matches are bits of the state, so nothing is borrowed.
             total = state + matches
             overflow = total < state
             total += carry
@@ -131,6 +155,7 @@ def _long_lcs_length(
             states[word] = total | (state - matches)
     matched = 0
     for word in range(words):
+        # The last word has bits beyond the item's end; they are not the item's.
         used = min(WORD_BITS, length - word * WORD_BITS)
         matched += popcount(~states[word] & (ALL_BITS >> np.uint64(WORD_BITS - used)))
     return matched

@@ -1,7 +1,19 @@
 """Exact near-duplicate search by ROUGE-L over a whole corpus (paper section 3.1, global here).
 
-Prefix index, position, length and bitmap filters leave few pairs, and bit-parallel longest common
-subsequences decide those; no filter changes a decision.
+Comparing all pairs of 360,000 texts would take days. Four filters leave few pairs, and bit-parallel
+longest common subsequences (LCS) decide those. Each filter skips a pair only where the LCS provably
+cannot be long enough, so that no filter changes a decision:
+
+1. Length bounds. LCS <= min(lengths), so an F-measure above the threshold bounds the ratio of two
+   lengths: most lists of the index are skipped unread (index.shortest_partner, Scratch.needed).
+2. Prefix filter. Items that share o tokens share one of the first length - o + 1, in any order that
+   is the same for all items; rarest first makes the lists short (index.py).
+3. Position filter. Where the first shared token of two sorted items stands far behind, too few
+   tokens are left to be shared (search.first_match).
+4. Bitmap filter. Bits that only one of two 128-bit token sets has stand for tokens that only that
+   item has (search.most_shared).
+
+All of them bound the number of shared tokens, which the LCS cannot exceed.
 """
 
 from collections.abc import Sequence
@@ -12,13 +24,13 @@ from numpy.typing import NDArray
 
 from selfalign.errors import ConfigError
 
-# Between two chunks Python can handle ctrl-C.
 CHUNK = 8192
+"""Items decided in one compiled call; between two of them Python can handle ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True)
 class DedupResult:
-    """One entry for each text, in their order."""
+    """One entry for each text, in their order: all arrays are (texts,)."""
 
     kept: NDArray[np.bool_]
     match: NDArray[np.int64]
@@ -58,24 +70,25 @@ def _search(
     match: NDArray[np.int64],
     score: NDArray[np.float64],
 ) -> None:
+    """Fills `match` and `score`, (texts,), where the first `seeds` of the texts are seeds."""
     # Imported here: numba costs half a second, which importing a service must not.
-    from selfalign.dedup import index as index_
-    from selfalign.dedup import search
-    from selfalign.dedup.tokens import tokenize
+    from selfalign.dedup.index import build_index, build_prefixes
+    from selfalign.dedup.rouge_tokens import tokenize
+    from selfalign.dedup.search import Corpus, Found, Scratch, build_bitmaps, search
 
     tokens = tokenize(texts)
     lengths = np.diff(tokens.offsets)
-    prefixes = index_.build_prefixes(tokens.ids, tokens.offsets, threshold)
+    prefixes = build_prefixes(tokens.ids, tokens.offsets, threshold)
     by_length = np.argsort(lengths, kind="stable")
-    index = index_.build_index(prefixes, tokens.offsets, by_length, tokens.vocabulary)
-    bitmaps = search.build_bitmaps(tokens.ids, tokens.offsets)
-    corpus = search.Corpus(tokens.ids, tokens.offsets, prefixes, bitmaps)
-    scratch = search.Scratch(
-        np.full(len(texts), -1, np.int32),
-        np.zeros(tokens.vocabulary, np.int32),
-        np.zeros(int(lengths.max()) + 1, np.int32),
+    index = build_index(prefixes, tokens.offsets, by_length, tokens.vocabulary)
+    bitmaps = build_bitmaps(tokens.ids, tokens.offsets)
+    corpus = Corpus(tokens.ids, tokens.offsets, prefixes, bitmaps)
+    scratch = Scratch(
+        seen=np.full(len(texts), -1, np.int32),
+        slots=np.zeros(tokens.vocabulary, np.int32),
+        needed=np.zeros(int(lengths.max()) + 1, np.int32),
     )
-    found = search.Found(match, score)
+    found = Found(match, score)
     for start in range(0, len(texts), CHUNK):
         span = (start, min(start + CHUNK, len(texts)), seeds)
-        search.search(span, corpus, index, scratch, found, threshold)
+        search(span, corpus, index, scratch, found, threshold)

@@ -1,4 +1,8 @@
-"""The greedy search: each item against the seeds and all items kept before it."""
+"""The greedy search: each item against the seeds and all items kept before it.
+
+Why the filters change no decision is said in rouge_l.py. All of them are used with `need`, the
+shortest common subsequence that would make these two lengths near-duplicates.
+"""
 
 from typing import NamedTuple
 
@@ -17,31 +21,37 @@ from selfalign.dedup.lcs import (
 )
 
 PLACE = 0xFFFFFFFF
+"""The place in a posting."""
 BITMAP_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 divided by the golden ratio: multiplying by it spreads neighbouring ids over the bits."""
 
 
 class Corpus(NamedTuple):
     """What the search reads of the items."""
 
     ids: NDArray[np.int32]
+    """(tokens,)"""
     offsets: NDArray[np.int64]
+    """(items + 1,)"""
     prefixes: Prefixes
     bitmaps: NDArray[np.uint64]
+    """(items, BITMAP_WORDS)"""
 
 
 class Scratch(NamedTuple):
     """Working memory, made once."""
 
     seen: NDArray[np.int32]
-    """The last item that met this item as a candidate."""
+    """(items,): the last item that met this item as a candidate."""
     slots: NDArray[np.int32]
-    """Row of each token in the masks of the current item, plus one."""
+    """(vocabulary,): row of each token in the masks of the current item, plus one (set_masks)."""
     needed: NDArray[np.int32]
-    """Shortest common subsequence that the current item needs with an item of each length."""
+    """(longest item + 1,): the shortest common subsequence that makes the current item a
+    near-duplicate of an item of each length."""
 
 
 class Found(NamedTuple):
-    """Results, filled in as the search goes."""
+    """Results, (items,) each, filled in as the search goes."""
 
     match: NDArray[np.int64]
     score: NDArray[np.float64]
@@ -49,10 +59,11 @@ class Found(NamedTuple):
 
 @jit
 def build_bitmaps(ids: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A 128-bit set of each item's tokens; two tokens may share a bit."""
+    """A 128-bit set of each item's tokens, (items, BITMAP_WORDS); two tokens may share a bit."""
     bitmaps = np.zeros((len(offsets) - 1, BITMAP_WORDS), np.uint64)
     for item in range(len(offsets) - 1):
         for token in ids[offsets[item] : offsets[item + 1]]:
+            # The upper 7 bits of the product: 0 to 127.
             bit = ((np.uint64(token) + np.uint64(1)) * BITMAP_FACTOR) >> np.uint64(57)
             bitmaps[item, bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
     return bitmaps
@@ -62,7 +73,13 @@ def build_bitmaps(ids: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray
 def most_shared(
     mine: NDArray[np.uint64], theirs: NDArray[np.uint64], length: int, other_length: int
 ) -> int:
-    """No more tokens than this can two items share: a bit of one alone is a token of it alone."""
+    """No more tokens than this can two items share: a bit of one alone is a token of it alone.
+
+    Tokens that share a bit hide one another, so the bound may be too high, never too low.
+
+    Args:
+        mine, theirs: (BITMAP_WORDS,).
+    """
     alone = popcount(mine[0] & ~theirs[0]) + popcount(mine[1] & ~theirs[1])
     other_alone = popcount(theirs[0] & ~mine[0]) + popcount(theirs[1] & ~mine[1])
     return min(length - alone, other_length - other_alone)
@@ -89,6 +106,7 @@ def first_match(
             other_length = index.key_lengths[key]
             if other_length < shortest:
                 continue
+            # Keys ascend by length, and a longer partner needs more: nothing behind this key fits.
             if other_length > longest or length - place < scratch.needed[other_length]:
                 break
             need = scratch.needed[other_length]
@@ -99,13 +117,16 @@ def first_match(
                 if other_length - (packed & PLACE) < need:
                     continue
                 other = packed >> 32
+                # Postings ascend by item, and only the first match counts.
                 if best >= 0 and other >= best:
                     break
                 if most_shared(mine, index.bitmaps[posting], length, other_length) < need:
                     continue
+                # Met under a token before this one, and decided: the pair shares several.
                 if scratch.seen[other] == item:
                     continue
                 scratch.seen[other] = item
+                # Most items meet no candidate, so their masks are never made.
                 if len(masks) == 0:
                     masks, previous = set_masks(tokens, scratch.slots)
                 theirs = corpus.ids[corpus.offsets[other] : corpus.offsets[other + 1]]
@@ -135,6 +156,7 @@ def search(
         if length == 0:
             continue
         if item >= seeds:
+            # The bounds depend on the length alone; neighbours in a corpus often share it.
             if length != previous:
                 previous = length
                 shortest = shortest_partner(length, threshold)

@@ -1,1 +1,1 @@
-"""CPU model server that speaks TGI's HTTP API: one LLaMA model, many requests per step."""
+"""CPU model server that speaks TGI's HTTP API: one model, many requests a step."""

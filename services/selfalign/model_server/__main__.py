@@ -21,7 +21,7 @@ def serve_model(settings: ModelServerSettings) -> None:
     )
     # Before torch is imported: waiting OpenMP threads must not burn the cores others need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from selfalign.model_server.gate import Gate
+    from selfalign.model_server.api.gate import Gate
     from selfalign.model_server.serving import build_api, serve
 
     gate = Gate(settings.api_key)

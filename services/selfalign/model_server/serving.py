@@ -12,21 +12,22 @@ from aiohttp import web
 
 from selfalign.errors import ModelError, PortInUse
 from selfalign.events import Ready, emit
-from selfalign.model_server.completions import CompletionsApi
-from selfalign.model_server.engine import Engine, EngineLimits
-from selfalign.model_server.gate import Gate
-from selfalign.model_server.generation import Generator
-from selfalign.model_server.metrics import Metrics
-from selfalign.model_server.model import LlamaModel
+from selfalign.model_server.api.gate import Gate
+from selfalign.model_server.api.generator import Generator
+from selfalign.model_server.api.openai_routes import OpenAiRoutes
+from selfalign.model_server.api.tgi_metrics import TgiMetrics
+from selfalign.model_server.api.tgi_routes import ServedModel, TgiRoutes
+from selfalign.model_server.api.validation import RequestLimits
+from selfalign.model_server.batching.engine_thread import EngineThread
+from selfalign.model_server.batching.scheduler import SchedulerLimits
+from selfalign.model_server.batching.tokenizer import TextTokenizer
 from selfalign.model_server.options import ModelServerSettings
-from selfalign.model_server.server import Api, ServedModel
-from selfalign.model_server.text import TextTokenizer
-from selfalign.model_server.validation import Limits
+from selfalign.model_server.transformer.causal_lm import CausalLM
 
 log = logging.getLogger("selfalign.model_server")
 
 
-def build_api(settings: ModelServerSettings) -> Api:
+def build_api(settings: ModelServerSettings) -> TgiRoutes:
     """Loads the model and starts its engine.
 
     Raises:
@@ -39,22 +40,22 @@ def build_api(settings: ModelServerSettings) -> Api:
             f"--model {settings.model}: no such folder; make the small one with "
             "`python -m selfalign.model_server.prepare --output DIR`"
         )
-    model = LlamaModel(folder, settings.dtype)
+    model = CausalLM(folder, settings.dtype)
     tokenizer = TextTokenizer(folder)
-    metrics = Metrics()
+    metrics = TgiMetrics()
     limits = resolve_limits(settings, model.config.max_positions)
-    engine = Engine(
+    engine = EngineThread(
         model,
         tokenizer,
-        EngineLimits(settings.slots, settings.prefill_tokens, settings.prefix_cache_tokens),
+        SchedulerLimits(settings.slots, settings.prefill_tokens, settings.prefix_cache_tokens),
         metrics,
     )
     engine.start()
     served = ServedModel(settings.model_id or settings.model, settings.payload_limit)
-    return Api(Generator(engine, tokenizer, limits, metrics), served)
+    return TgiRoutes(Generator(engine, tokenizer, limits, metrics), served)
 
 
-def resolve_limits(settings: ModelServerSettings, context: int) -> Limits:
+def resolve_limits(settings: ModelServerSettings, context: int) -> RequestLimits:
     """Fills in what the settings leave to the model.
 
     Raises:
@@ -68,7 +69,7 @@ def resolve_limits(settings: ModelServerSettings, context: int) -> Limits:
         raise ModelError(
             f"--max-input-tokens {longest}: must be from 1 to {total - 1} (max_total_tokens - 1)"
         )
-    return Limits(
+    return RequestLimits(
         max_input_tokens=longest,
         max_total_tokens=total,
         max_best_of=settings.max_best_of,
@@ -79,10 +80,10 @@ def resolve_limits(settings: ModelServerSettings, context: int) -> Limits:
     )
 
 
-def build_app(api: Api, gate: Gate) -> web.Application:
+def build_app(api: TgiRoutes, gate: Gate) -> web.Application:
     """The routes behind the gate."""
     app = web.Application(middlewares=[gate.middleware], client_max_size=api.served.payload_limit)
-    completions = CompletionsApi(api)
+    openai = OpenAiRoutes(api.generator, api.served)
     app.add_routes(
         [
             web.get("/", api.health),
@@ -90,18 +91,18 @@ def build_app(api: Api, gate: Gate) -> web.Application:
             web.get("/ping", api.health),
             web.get("/info", api.info),
             web.get("/metrics", api.metrics),
-            web.get("/v1/models", completions.models),
+            web.get("/v1/models", openai.models),
             web.post("/", api.compat),
             web.post("/generate", api.generate),
             web.post("/generate_stream", api.generate_stream),
             web.post("/tokenize", api.tokenize),
-            web.post("/v1/completions", completions.completions),
+            web.post("/v1/completions", openai.completions),
         ]
     )
     return app
 
 
-async def serve(api: Api, gate: Gate, host: str, port: int) -> None:
+async def serve(api: TgiRoutes, gate: Gate, host: str, port: int) -> None:
     """Listens until SIGTERM or SIGINT, then completes the open requests.
 
     Raises:

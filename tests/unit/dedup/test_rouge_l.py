@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
 from selfalign.dedup.rouge_l import DedupResult, deduplicate
-from selfalign.dedup.tokens import tokenize
+from selfalign.dedup.rouge_tokens import tokenize
 from selfalign.errors import ConfigError
 
 SCORER = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)

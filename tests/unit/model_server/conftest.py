@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from selfalign.model_server.engine import Engine, EngineLimits
-from selfalign.model_server.model import LlamaModel
-from selfalign.model_server.requests import Event, FailureEvent, Prompt, Running, TokenEvent
-from selfalign.model_server.text import TextTokenizer
+from selfalign.model_server.batching.active_request import ActiveRequest, Prompt
+from selfalign.model_server.batching.engine_thread import EngineThread
+from selfalign.model_server.batching.scheduler import SchedulerLimits
+from selfalign.model_server.batching.token_events import Event, FailureEvent, TokenEvent
+from selfalign.model_server.batching.tokenizer import TextTokenizer
+from selfalign.model_server.transformer.causal_lm import CausalLM
 from support.tiny_llama import save_tiny_llama
 
 
@@ -23,7 +25,7 @@ class Answer:
     failure: str | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     first: threading.Event = field(default_factory=threading.Event)
-    running: Running | None = None
+    request: ActiveRequest | None = None
 
     def deliver(self, event: Event) -> None:
         if isinstance(event, FailureEvent):
@@ -50,12 +52,12 @@ class Answer:
 
 @dataclass
 class EngineUnderTest:
-    engine: Engine
+    engine: EngineThread
     tokenizer: TextTokenizer
 
     def submit(self, prompt: Prompt) -> Answer:
         answer = Answer()
-        answer.running = self.engine.submit(prompt, answer.deliver)
+        answer.request = self.engine.submit(prompt, answer.deliver)
         return answer
 
 
@@ -75,7 +77,7 @@ def make_engine(tiny: tuple[Path, Any]) -> Iterator[MakeEngine]:
     def make(folder: Path | None = None, **limits: int) -> EngineUnderTest:
         place = folder or tiny[0]
         tokenizer = TextTokenizer(place)
-        engine = Engine(LlamaModel(place, "fp32"), tokenizer, EngineLimits(**limits))
+        engine = EngineThread(CausalLM(place, "fp32"), tokenizer, SchedulerLimits(**limits))
         engine.start()
         engines.append(engine)
         return EngineUnderTest(engine, tokenizer)

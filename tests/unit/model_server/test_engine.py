@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from selfalign.model_server.requests import Prompt
-from selfalign.model_server.sampling import Sampling
+from selfalign.model_server.batching.active_request import Prompt
+from selfalign.model_server.batching.running_batch import RunningBatch
+from selfalign.model_server.batching.sampler import Sampling
+from selfalign.model_server.transformer.causal_lm import CausalLM
 from support.tiny_llama import greedy, save_tiny_llama
 
 Tiny = tuple[Path, Any]
@@ -107,7 +109,7 @@ def test_a_longer_prefix_beside_running_rows(
     for answer, tokens in [(engine.submit(prompt(tokens)), tokens) for tokens in cases]:
         assert answer.wait().tokens == greedy(tiny[1], tokens, 12)
     for answer in running:
-        engine.engine.cancel(answer.running)
+        engine.engine.cancel(answer.request)
 
 
 def test_unused_prefixes_are_forgotten(make_engine: MakeEngine) -> None:
@@ -131,18 +133,18 @@ def test_one_token_requests_need_no_slot(tiny: Tiny, make_engine: MakeEngine) ->
     expected = torch.log_softmax(logits, -1).topk(60)
     assert [token.id for token in top] == expected.indices.tolist()
     assert [token.logprob for token in top] == pytest.approx(expected.values.tolist(), abs=1e-3)
-    engine.engine.cancel(long.running)
+    engine.engine.cancel(long.request)
 
 
 def test_prompt_logprobs(tiny: Tiny, make_engine: MakeEngine) -> None:
     tokens = tokens_of(3, 150)
     answer = make_engine(prefill_tokens=64).submit(prompt(tokens, 2, prefill_logprobs=True)).wait()
-    assert answer.running is not None
+    assert answer.request is not None
     with torch.inference_mode():
         scores = torch.log_softmax(tiny[1](torch.tensor([tokens])).logits[0], -1)
     expected = [float(scores[at, token]) for at, token in enumerate(tokens[1:])]
-    assert answer.running.prefill[0] is None
-    assert list(answer.running.prefill[1:]) == pytest.approx(expected, abs=1e-3)
+    assert answer.request.prefill_logprobs[0] is None
+    assert list(answer.request.prefill_logprobs[1:]) == pytest.approx(expected, abs=1e-3)
     assert answer.tokens == greedy(tiny[1], tokens, 2)
 
 
@@ -152,9 +154,9 @@ def test_cancelling_frees_the_slot(make_engine: MakeEngine) -> None:
     assert long.first.wait(30)
     queued = engine.submit(prompt(tokens_of(3, 5), 900))
     following = engine.submit(prompt(tokens_of(2, 5), 3))
-    engine.engine.cancel(queued.running)
+    engine.engine.cancel(queued.request)
     assert not following.ended.wait(0.05)
-    engine.engine.cancel(long.running)
+    engine.engine.cancel(long.request)
     assert len(following.wait().tokens) <= 3
     assert not queued.events
     assert not long.ended.is_set()
@@ -174,15 +176,31 @@ def test_a_failing_step_fails_its_requests_and_the_engine_goes_on(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine()
-    decode = type(engine.engine._batch).decode
+    decode = RunningBatch.decode
 
     def fail(batch: object) -> None:
-        monkeypatch.setattr(type(engine.engine._batch), "decode", decode)
+        monkeypatch.setattr(RunningBatch, "decode", decode)
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(type(engine.engine._batch), "decode", fail)
+    monkeypatch.setattr(RunningBatch, "decode", fail)
     assert engine.submit(prompt(tokens_of(1, 5))).wait().failure == "out of memory"
     assert engine.submit(prompt(tokens_of(1, 5))).wait().failure is None
+
+
+@pytest.mark.parametrize("new_tokens", [1, 5])
+def test_a_failing_prefill_fails_its_requests_and_the_engine_goes_on(
+    new_tokens: int, make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine()
+    prefill = CausalLM.prefill
+
+    def fail(*arguments: object) -> None:
+        monkeypatch.setattr(CausalLM, "prefill", prefill)
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(CausalLM, "prefill", fail)
+    assert engine.submit(prompt(tokens_of(1, 5), new_tokens)).wait().failure == "out of memory"
+    assert engine.submit(prompt(tokens_of(1, 5), new_tokens)).wait().failure is None
 
 
 @pytest.mark.parametrize(
@@ -235,5 +253,5 @@ def test_a_single_token_does_not_wait_for_a_free_row(tiny: Tiny, make_engine: Ma
     assert scored.tokens == greedy(tiny[1], tokens_of(3, 5), 1)
     assert not waits_for_the_row.events
     assert not holds_the_row.ended.is_set()
-    engine.engine.cancel(holds_the_row.running)
+    engine.engine.cancel(holds_the_row.request)
     assert waits_for_the_row.wait().tokens == greedy(tiny[1], tokens_of(2, 5), 2)

@@ -11,15 +11,15 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from selfalign.model_server.gate import Gate
+from selfalign.model_server.api.gate import Gate
+from selfalign.model_server.api.tgi_routes import TgiRoutes
 from selfalign.model_server.options import ModelServerSettings
-from selfalign.model_server.server import Api
 from selfalign.model_server.serving import build_api, build_app
 from support.tiny_llama import save_tiny_llama
 
 Tiny = tuple[Path, Any]
 Client = TestClient[Any, Any]
-Serve = Callable[..., AbstractAsyncContextManager[tuple[Client, Api]]]
+Serve = Callable[..., AbstractAsyncContextManager[tuple[Client, TgiRoutes]]]
 ENDLESS = {"max_new_tokens": 900, "do_sample": True, "seed": 3, "temperature": 5.0}
 
 
@@ -34,7 +34,7 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def serve(tiny: Tiny) -> Serve:
     @asynccontextmanager
-    async def start(**settings: Any) -> AsyncIterator[tuple[Client, Api]]:
+    async def start(**settings: Any) -> AsyncIterator[tuple[Client, TgiRoutes]]:
         settings.setdefault("model", str(tiny[0]))
         api = build_api(ModelServerSettings(dtype="fp32", **settings))
         server = TestServer(build_app(api, Gate(settings.get("api_key"))))

@@ -1,0 +1,1 @@
+"""Model families: one file each, saying what differs from the others; `register.py` lists them."""
