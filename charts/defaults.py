@@ -16,7 +16,7 @@ import yaml
 
 from selfalign.errors import FINAL_EXIT_CODES, FingerprintMismatch, VerificationError
 from selfalign.inference.client.engine_settings import EngineSettings
-from selfalign.model_server.options import ModelServerOptions
+from selfalign.model_server.server_options import ModelServerOptions
 from selfalign.pipeline.run.config import ExecutorSettings, KubernetesSettings, RunConfig
 from selfalign.pipeline.services.register import SERVICES
 from selfalign.rpc.server_settings import ServerSettings

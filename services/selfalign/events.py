@@ -79,7 +79,7 @@ class Data(_Event):
     counts: dict[str, int]
 
 
-class Checkpoint(_Event):
+class SavedCheckpoint(_Event):
     """A checkpoint is whole in the store."""
 
     event: Literal["checkpoint"] = "checkpoint"
@@ -155,7 +155,7 @@ class StageKept(_StageEnd):
     event: Literal["stage_kept"] = "stage_kept"
 
 
-class Result(_Event):
+class ResultPlace(_Event):
     """Where something lies that the run has made."""
 
     event: Literal["result"] = "result"
@@ -168,7 +168,7 @@ Event = (
     | Rows
     | Step
     | Data
-    | Checkpoint
+    | SavedCheckpoint
     | Trained
     | Fetch
     | Fetched
@@ -176,7 +176,7 @@ Event = (
     | StageStarted
     | StageDone
     | StageKept
-    | Result
+    | ResultPlace
 )
 """All events, told apart by their field `event`."""
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from selfalign.cli.app import build_app
 from selfalign.errors import EXIT_CODES, FINAL_EXIT_CODES
 from selfalign.model_server.__main__ import build_app as build_model_server
-from selfalign.model_server.options import ModelServerSettings
+from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.pipeline.run.config import KubernetesSettings, RunConfig
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.rpc.server_settings import ServerSettings

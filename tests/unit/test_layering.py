@@ -49,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}
 # Settings alone: the run configuration checks them, and the local executor passes them on.
-MODEL_SERVER_OPTIONS = "selfalign.model_server.options"
+MODEL_SERVER_OPTIONS = "selfalign.model_server.server_options"
 MAY_USE_TORCH = {"model_server", "selfalign_training"}
 
 

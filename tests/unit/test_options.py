@@ -10,7 +10,7 @@ import typer
 from pydantic import Field, model_validator
 
 from selfalign.errors import ConfigError
-from selfalign.model_server.options import ModelServerSettings
+from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.options import arguments_of, option_name, with_options
 from selfalign.pipeline.units.assignment import Assignment
 from selfalign.rpc.channel import ChannelSettings

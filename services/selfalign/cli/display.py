@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from selfalign.events import Event, Note, Result, Rows, as_fields
+from selfalign.events import Event, Note, ResultPlace, Rows, as_fields
 from selfalign.pipeline.progress.stage_progress import STATUSES, StageProgress
 
 
@@ -75,7 +75,7 @@ class LiveDisplay(AbstractContextManager["LiveDisplay"]):
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=4)
 
     def show(self, event: Event) -> None:
-        if isinstance(event, Result):
+        if isinstance(event, ResultPlace):
             self._live.console.print(f"{event.label:>10}  {event.path}")
         elif isinstance(event, Note):
             self._live.console.print(f"{event.stage}: {event.text}", style="dim")

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from selfalign.cli.jobs import show_jobs
+from selfalign.cli.job_table import show_jobs
 from selfalign.errors import ConfigError, DataError, VerificationError
 from selfalign.pipeline.run.run import Run, open_run
 from selfalign.pipeline.runner.verify import verify_run
-from selfalign.pipeline.stages.kinds.table import TableStage
+from selfalign.pipeline.stages.kinds.table_stage import TableStage
 from selfalign.pipeline.stages.register import ANSWERS, STAGES, TABLES
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus

@@ -10,7 +10,7 @@ import yaml
 
 from selfalign.cli.display import make_display
 from selfalign.errors import ConfigError, Interrupted
-from selfalign.events import Event, EventSink, Note, Result
+from selfalign.events import Event, EventSink, Note, ResultPlace
 from selfalign.pipeline.executors.register import make_executor
 from selfalign.pipeline.progress.run_metrics import RunMetrics
 from selfalign.pipeline.run.config import RunConfig
@@ -84,7 +84,7 @@ def _run(config: RunConfig, until: Stage, reuse: str | None, show: EventSink) ->
         for stage in stages.STAGES:
             for label, name in stage.results:
                 path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")
-                show(Result(label=label, path=path))
+                show(ResultPlace(label=label, path=path))
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from selfalign.errors import DONE, SelfAlignError
-from selfalign.model_server.options import ModelServerSettings
+from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.options import with_options
 
 PROGRAM = "python -m selfalign.model_server"

@@ -21,7 +21,7 @@ from selfalign.model_server.api.validation import RequestLimits
 from selfalign.model_server.batching.engine_thread import EngineThread
 from selfalign.model_server.batching.scheduler import SchedulerLimits
 from selfalign.model_server.batching.tokenizer import TextTokenizer
-from selfalign.model_server.options import ModelServerSettings
+from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.model_server.transformer.causal_lm import CausalLM
 
 log = logging.getLogger("selfalign.model_server")

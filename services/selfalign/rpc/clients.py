@@ -37,7 +37,7 @@ class ConstitutionInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class LintFinding:
+class LintMessage:
     """One finding of the constitution's linter."""
 
     severity: str
@@ -129,11 +129,11 @@ class PrincipleEngineClient(Client):
 
     async def lint_constitution(
         self, yaml: str = "", deadline_s: float = 30.0
-    ) -> list[LintFinding]:
+    ) -> list[LintMessage]:
         """Findings on a constitution in YAML; without one, on the one that is served."""
         request = principle_engine_pb2.LintConstitutionRequest(yaml=yaml)
         answer = await self.unary(self._stub.LintConstitution, request, deadline_s)
-        return [LintFinding(f.severity, f.place, f.message) for f in answer.findings]
+        return [LintMessage(f.severity, f.place, f.message) for f in answer.findings]
 
 
 class RefinerClient(Client):

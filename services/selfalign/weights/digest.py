@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping
 
 from selfalign.errors import ModelError
-from selfalign.weights.files import find_weights
 from selfalign.weights.source import LocalFolder, StageWeights, StoreFolder, Weights
+from selfalign.weights.weight_files import find_weights
 
 
 def weights_digest(weights: Weights) -> str:

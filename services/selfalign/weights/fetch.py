@@ -7,7 +7,6 @@ from pathlib import Path
 from selfalign.errors import ModelError
 from selfalign.events import EventSink, Fetch
 from selfalign.storage.store import ObjectInfo
-from selfalign.weights.files import WeightFiles, check_shards, find_weights
 from selfalign.weights.marked_folder import MarkedFolder, Marker
 from selfalign.weights.source import (
     ClaimFolder,
@@ -17,6 +16,7 @@ from selfalign.weights.source import (
     StoreFolder,
     Weights,
 )
+from selfalign.weights.weight_files import WeightFiles, check_shards, find_weights
 
 # One connection does not fill a fast network.
 DOWNLOADS_AT_ONCE = 4

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from selfalign.model_server.api.gate import Gate
 from selfalign.model_server.api.tgi_routes import TgiRoutes
-from selfalign.model_server.options import ModelServerSettings
+from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.model_server.serving import build_api, build_app
 from support.tiny_llama import save_tiny_llama
 

@@ -9,8 +9,8 @@ import pytest
 from selfalign.errors import VerificationError
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.runner.verify import verify_run
-from selfalign.pipeline.stages.held_out import training_prompts
 from selfalign.pipeline.stages.kinds.ledger import close_table
+from selfalign.pipeline.stages.prompt_split import training_prompts
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name

@@ -15,8 +15,8 @@ from selfalign.pipeline import stages
 from selfalign.pipeline.executors.register import EXECUTORS
 from selfalign.pipeline.run.config import ExecutorKind, RunConfig
 from selfalign.pipeline.services.register import SERVICES
-from selfalign.pipeline.stages.kinds.answers import AnswerStage
-from selfalign.pipeline.stages.kinds.generation import GenerationStage
+from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage
+from selfalign.pipeline.stages.kinds.generation_stage import GenerationStage
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.pipeline.stages.register import NAMES, STAGES, TABLES, TRAININGS, find_stage
 from selfalign.roles import MODEL_ROLES, SERVICE_NAMES

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from selfalign.pipeline.stages import align, prompts, refine, topics
-from selfalign.pipeline.stages.held_out import held_out_prompts, training_prompts
-from selfalign.pipeline.stages.kinds.answers import failed_ids
+from selfalign.pipeline.stages.kinds.answer_stage import failed_ids
+from selfalign.pipeline.stages.prompt_split import held_out_prompts, training_prompts
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name
 from support.runs import MakeRun

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from selfalign import errors
 from selfalign.rpc.channel import ChannelSettings
-from selfalign.rpc.clients import LintFinding, PrincipleEngineClient
+from selfalign.rpc.clients import LintMessage, PrincipleEngineClient
 from selfalign.rpc.server import ServerSettings
 from selfalign.storage.rows import PromptItem, Row
 from selfalign.telemetry.metrics import Metrics
@@ -56,7 +56,7 @@ async def test_calls() -> None:
     ):
         assert await client.align_prompt(ITEM, 5.0) == row_of(ITEM)
         assert (await client.get_constitution()).principles[0].name == "one"
-        assert await client.lint_constitution("x") == [LintFinding("error", "yaml", "x")]
+        assert await client.lint_constitution("x") == [LintMessage("error", "yaml", "x")]
         items = [PromptItem(str(number), f"text {number}") for number in range(100)]
         rows = [row async for row in client.align_prompts(items)]
     assert sorted(row.prompt_id for row in rows) == sorted(item.prompt_id for item in items)

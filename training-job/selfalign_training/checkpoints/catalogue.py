@@ -27,7 +27,7 @@ class CheckpointManifest(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CheckpointCandidate:
     """A checkpoint that was completed once; its manifest, or what is wrong with it."""
 
     step: int
@@ -56,7 +56,7 @@ class Catalogue:
         """The steps of the checkpoints that have a manifest, oldest first."""
         return sorted(step for step, names in self._steps().items() if MANIFEST in names)
 
-    def candidates(self) -> list[Candidate]:
+    def candidates(self) -> list[CheckpointCandidate]:
         """What a job could go on from, newest first."""
         return [self._read(step) for step in reversed(self.complete())]
 
@@ -84,16 +84,18 @@ class Catalogue:
         for info in self.store.list(self.key(step, "").rstrip("/")):
             self.store.delete(info.key)
 
-    def _read(self, step: int) -> Candidate:
+    def _read(self, step: int) -> CheckpointCandidate:
         key = self.key(step, MANIFEST)
         try:
             manifest = CheckpointManifest.model_validate_json(self.store.get(key))
         except ObjectMissing as error:
-            return Candidate(step, None, str(error))
+            return CheckpointCandidate(step, None, str(error))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]["msg"]
-            return Candidate(step, None, f"{self.store.url}/{key}: not a manifest: {first}")
-        return Candidate(step, manifest)
+            return CheckpointCandidate(
+                step, None, f"{self.store.url}/{key}: not a manifest: {first}"
+            )
+        return CheckpointCandidate(step, manifest)
 
     def _steps(self) -> dict[int, set[str]]:
         """The names under each step's folder."""

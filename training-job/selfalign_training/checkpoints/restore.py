@@ -7,7 +7,11 @@ from typing import Protocol, TypeVar
 from selfalign.errors import DataError, ObjectMissing
 from selfalign.events import Note, emit
 from selfalign.storage.manifest import PartInfo
-from selfalign_training.checkpoints.catalogue import Candidate, Catalogue, CheckpointManifest
+from selfalign_training.checkpoints.catalogue import (
+    Catalogue,
+    CheckpointCandidate,
+    CheckpointManifest,
+)
 from selfalign_training.checkpoints.files import file_part
 from selfalign_training.checkpoints.folders import (
     checkpoint_folder,
@@ -62,7 +66,7 @@ def restore(catalogue: Catalogue, place: Place, job: Path, exchange: Exchange) -
         if place.first:
             emit(Note(text=f"checkpoint of step {candidate.step} passed over: {found[0]}"))
     else:
-        candidate = Candidate(0, None)
+        candidate = CheckpointCandidate(0, None)
     if candidates and candidate.manifest is None:
         raise DataError(
             f"no checkpoint of this job can be used: {'; '.join(faults)}. Restore the files, or "

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from selfalign.errors import ObjectMissing, SelfAlignError, StoreError
-from selfalign.events import Checkpoint, Note, emit
+from selfalign.events import Note, SavedCheckpoint, emit
 from selfalign.storage.manifest import PartInfo
 from selfalign_training.checkpoints.catalogue import Catalogue, CheckpointManifest
 from selfalign_training.checkpoints.files import file_part
@@ -119,7 +119,7 @@ class Uploader:
         done = time.monotonic()
         self._on_done(round(done - began, 3))
         emit(
-            Checkpoint(
+            SavedCheckpoint(
                 step=step,
                 checkpoint_s=round(done - began, 3),
                 upload_s=round(done - upload_began, 3),

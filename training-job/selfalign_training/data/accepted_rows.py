@@ -28,14 +28,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class PartRows:
     """One unit of a stage: its parts, the newest attempt first."""
 
     number: int
     parts: tuple[PartInfo, ...]
 
 
-def list_units(store: Store, stage_prefix: str) -> list[Unit]:
+def list_units(store: Store, stage_prefix: str) -> list[PartRows]:
     """The stage's units as its manifest names them.
 
     Raises:
@@ -57,12 +57,12 @@ def list_units(store: Store, stage_prefix: str) -> list[Unit]:
         attempt = int(match["attempt"] or 1)
         attempts.setdefault(int(match["unit"]), []).append((attempt, part))
     return [
-        Unit(number, tuple(part for _, part in sorted(parts, key=lambda item: -item[0])))
+        PartRows(number, tuple(part for _, part in sorted(parts, key=lambda item: -item[0])))
         for number, parts in sorted(attempts.items())
     ]
 
 
-def read_unit(store: Store, stage_prefix: str, unit: Unit) -> Iterator[Source]:
+def read_unit(store: Store, stage_prefix: str, unit: PartRows) -> Iterator[Source]:
     """The unit's accepted rows; of a row that was tried again the last attempt counts.
 
     Raises:

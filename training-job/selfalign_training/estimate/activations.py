@@ -6,7 +6,7 @@ peft's LoRA layers and TRL's tiled loss; a test compares it with what PyTorch re
 
 from collections.abc import Iterator
 
-from selfalign_training.estimate.parts import Part
+from selfalign_training.estimate.memory_parts import Part
 from selfalign_training.estimate.plan import Plan
 
 # TRL's loss computes logits in tiles of so many tokens and vocabulary entries.

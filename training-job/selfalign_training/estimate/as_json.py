@@ -3,7 +3,7 @@
 from selfalign_training.configuration.json_types import JsonObject
 from selfalign_training.estimate.job_estimate import Estimate
 from selfalign_training.estimate.memory import CONTEXT_BYTES
-from selfalign_training.estimate.parts import GIB
+from selfalign_training.estimate.memory_parts import GIB
 from selfalign_training.estimate.plan import ON_GPU
 
 

@@ -6,7 +6,7 @@ from selfalign_training.estimate.activations import layer_terms
 from selfalign_training.estimate.duration import LINK_SHARE, PACKED_FILL, PADDING_SHARE, gathers
 from selfalign_training.estimate.job_estimate import Alternative, Estimate
 from selfalign_training.estimate.memory import CONTEXT_BYTES, FRAGMENTATION
-from selfalign_training.estimate.parts import GIB, Part
+from selfalign_training.estimate.memory_parts import GIB, Part
 from selfalign_training.estimate.plan import ON_GPU, Sharding
 
 

@@ -9,7 +9,7 @@ from selfalign.errors import ConfigError
 from selfalign_training.configuration.reading import load_config
 from selfalign_training.estimate.as_json import as_json
 from selfalign_training.estimate.as_text import as_text
-from selfalign_training.estimate.duration import Cluster
+from selfalign_training.estimate.duration import GpuCluster
 from selfalign_training.estimate.gpus import find_gpu
 from selfalign_training.estimate.job_estimate import make_estimate
 
@@ -20,7 +20,7 @@ def print_estimate(arguments: Namespace) -> None:
     Raises:
         ConfigError, ModelError, DataError: as make_estimate; an option makes no sense.
     """
-    cluster = Cluster(
+    cluster = GpuCluster(
         gpu=find_gpu(arguments.gpu),
         gpus=whole("--count", arguments.count),
         gpus_per_node=whole("--gpus-per-node", arguments.gpus_per_node),

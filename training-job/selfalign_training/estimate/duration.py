@@ -19,7 +19,7 @@ LINK_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class GpuCluster:
     """The machines that are asked about."""
 
     gpu: Gpu
@@ -68,7 +68,13 @@ class Duration:
 
 
 def estimate_duration(
-    plan: Plan, batches: BatchPlan, work: Workload, epochs: int, cluster: Cluster, *, packed: bool
+    plan: Plan,
+    batches: BatchPlan,
+    work: Workload,
+    epochs: int,
+    cluster: GpuCluster,
+    *,
+    packed: bool,
 ) -> Duration:
     """How long the whole job takes."""
     sequences = work.rows

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from selfalign.training_settings.hyperparameters import Method
 from selfalign_training.configuration.batch_plan import BatchPlan, plan_batches
 from selfalign_training.configuration.training_config import TrainingConfig
-from selfalign_training.estimate.duration import Cluster, Duration, estimate_duration
+from selfalign_training.estimate.duration import Duration, GpuCluster, estimate_duration
 from selfalign_training.estimate.known import find_shape
 from selfalign_training.estimate.memory import Memory, estimate_memory
-from selfalign_training.estimate.parts import GIB
+from selfalign_training.estimate.memory_parts import GIB
 from selfalign_training.estimate.plan import (
     ON_GPU,
     Plan,
@@ -39,7 +39,7 @@ class Estimate:
     config: TrainingConfig
     plan: Plan
     batches: BatchPlan
-    cluster: Cluster
+    cluster: GpuCluster
     work: Workload
     packed: bool
     memory: Memory
@@ -54,7 +54,7 @@ class Estimate:
 
 
 def make_estimate(
-    config: TrainingConfig, cluster: Cluster, rows: int | None, tokens_per_row: float | None
+    config: TrainingConfig, cluster: GpuCluster, rows: int | None, tokens_per_row: float | None
 ) -> Estimate:
     """Works out everything from the configuration and the model's config.json.
 
@@ -84,7 +84,7 @@ def make_estimate(
     )
 
 
-def alternatives(plan: Plan, cluster: Cluster) -> list[Alternative]:
+def alternatives(plan: Plan, cluster: GpuCluster) -> list[Alternative]:
     """Every method under every ZeRO stage, and stage 3 with offload to the CPU."""
     limit = cluster.gpu.memory_gib * GIB
     found = []
@@ -98,7 +98,7 @@ def alternatives(plan: Plan, cluster: Cluster) -> list[Alternative]:
     return found
 
 
-def notes(config: TrainingConfig, cluster: Cluster) -> list[str]:
+def notes(config: TrainingConfig, cluster: GpuCluster) -> list[str]:
     """What a reader should know of this combination."""
     found = []
     if config.dtype == "bf16" and not cluster.gpu.bf16:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selfalign_training.estimate.activations import activation_parts
-from selfalign_training.estimate.parts import GIB, Part, When
+from selfalign_training.estimate.memory_parts import GIB, Part, When
 from selfalign_training.estimate.plan import ON_GPU, Plan
 from selfalign_training.estimate.weight_memory import weight_parts
 

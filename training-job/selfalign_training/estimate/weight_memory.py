@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from selfalign_training.estimate.parts import Part
+from selfalign_training.estimate.memory_parts import Part
 from selfalign_training.estimate.plan import ON_GPU, Plan
 
 # nf4: 4 bits, and an 8-bit scale for each 64 weights, of which 256 share an fp32 scale.

@@ -65,10 +65,10 @@ def run_node(path: Path) -> int:
 
 def _run_with_others(machine: Machine, ranks: int, config: TrainingConfig, path: Path) -> int:
     from selfalign_training.launch.addresses import interface_towards
-    from selfalign_training.launch.rendezvous import Agreement, gather
+    from selfalign_training.launch.rendezvous import NodeAgreement, gather
 
     # The store must live as long as the ranks: it is how they find each other.
-    _meeting = gather(machine, Agreement(ranks, settings_digest(config)))
+    _meeting = gather(machine, NodeAgreement(ranks, settings_digest(config)))
     interface = interface_towards(machine.address)
     if interface is not None:
         # gloo would take the address of the host's name, which may be a loopback one.

@@ -33,7 +33,7 @@ LOST = (DistError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class NodeAgreement:
     """What must be the same on all nodes."""
 
     ranks: int
@@ -53,7 +53,7 @@ class Card(TypedDict):
     """Of this start of the node."""
 
 
-class Patience:
+class RendezvousPatience:
     """A time limit, and what is waited for: told at first and then now and then."""
 
     def __init__(self, limit_s: float) -> None:
@@ -75,7 +75,7 @@ class Patience:
         time.sleep(POLL_S)
 
 
-def gather(machine: Machine, agreement: Agreement) -> TCPStore:
+def gather(machine: Machine, agreement: NodeAgreement) -> TCPStore:
     """Waits for all nodes of the job. Keep the result: node 0 serves the others from it.
 
     Args:
@@ -87,7 +87,7 @@ def gather(machine: Machine, agreement: Agreement) -> TCPStore:
         PortInUse: another process has node 0's port.
         ConfigError: the nodes have been told different things.
     """
-    patience = Patience(machine.patience_s)
+    patience = RendezvousPatience(machine.patience_s)
     card = Card(
         ranks=agreement.ranks,
         configuration=agreement.configuration,
@@ -109,7 +109,7 @@ def gather(machine: Machine, agreement: Agreement) -> TCPStore:
         return store
 
 
-def _receive(machine: Machine, card: Card, patience: Patience) -> TCPStore:
+def _receive(machine: Machine, card: Card, patience: RendezvousPatience) -> TCPStore:
     """Node 0: serves the store, waits for all cards, opens the gate."""
     _await_own_name(machine.address, patience)
     try:
@@ -145,7 +145,7 @@ def _receive(machine: Machine, card: Card, patience: Patience) -> TCPStore:
     return store
 
 
-def _await_own_name(name: str, patience: Patience) -> None:
+def _await_own_name(name: str, patience: RendezvousPatience) -> None:
     """A name of the cluster may be there late, or for a while still mean a former pod."""
     while True:
         found = resolve(name)
@@ -157,7 +157,7 @@ def _await_own_name(name: str, patience: Patience) -> None:
         )
 
 
-def _join(machine: Machine, patience: Patience) -> TCPStore:
+def _join(machine: Machine, patience: RendezvousPatience) -> TCPStore:
     """Another node: connects to node 0, once it is there and not one of an earlier attempt."""
     while True:
         if not resolve(machine.address):
@@ -177,7 +177,7 @@ def _join(machine: Machine, patience: Patience) -> TCPStore:
                 )
 
 
-def _hand_in(machine: Machine, store: TCPStore, card: Card, patience: Patience) -> str:
+def _hand_in(machine: Machine, store: TCPStore, card: Card, patience: RendezvousPatience) -> str:
     """Leaves this node's card and waits at the gate; returns what node 0 objects to, or ""."""
     key = CARD.format(machine.rank)
     store.set(key, json.dumps(card))

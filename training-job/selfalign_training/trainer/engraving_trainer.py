@@ -11,7 +11,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from selfalign_training.data.sequence_table import ROWS
 from selfalign_training.model.gathered_weights import adapter_state
 from selfalign_training.trainer.epoch_order import EpochSampler
-from selfalign_training.trainer.grad_norm import Engine, report_grad_norm
+from selfalign_training.trainer.grad_norm import DeepSpeedEngine, report_grad_norm
 from selfalign_training.trainer.sample_log import RowCollator, SampleLog
 from selfalign_training.trainer.step_report import COMPUTED
 
@@ -50,7 +50,7 @@ class EngravingTrainer(SFTTrainer):
             num_items_in_batch: Trained tokens of the step, by which its loss is divided.
         """
         if not self._computed:
-            report_grad_norm(cast(Engine, model))
+            report_grad_norm(cast(DeepSpeedEngine, model))
         self._computed += inputs["input_ids"].numel()
         rows = inputs.pop(ROWS)
         if self._samples is not None:

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 
 
-class Engine(Protocol):
+class DeepSpeedEngine(Protocol):
     """What is used of DeepSpeed's engine."""
 
     optimizer: object
@@ -15,7 +15,7 @@ class Engine(Protocol):
     def _take_model_step(self, *arguments: object, **options: object) -> None: ...
 
 
-def report_grad_norm(engine: Engine) -> None:
+def report_grad_norm(engine: DeepSpeedEngine) -> None:
     """Has a DeepSpeed engine tell the norm before clipping, like ZeRO and 16-bit optimizers do.
 
     In fp32 without ZeRO the engine steps PyTorch's optimizer itself and get_global_grad_norm()

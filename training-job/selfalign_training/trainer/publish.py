@@ -19,10 +19,10 @@ from selfalign_training.model.merge import copy_rest, merge_adapter
 from selfalign_training.report.metrics_log import METRICS, StepRecord
 from selfalign_training.report.training_card import CARD, card_facts, write_card
 from selfalign_training.trainer.job import ADAPTER, MERGED, Job
-from selfalign_training.trainer.session import Result
+from selfalign_training.trainer.session import TrainingResult
 
 
-def publish_job(job: Job, dataset: Dataset, result: Result, started: float) -> None:
+def publish_job(job: Job, dataset: Dataset, result: TrainingResult, started: float) -> None:
     """Merges, uploads, writes the training card, and the manifest last.
 
     Args:

@@ -40,7 +40,7 @@ from selfalign_training.trainer.sample_log import SampleLog, earlier_logs, sampl
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TrainingResult:
     """How training went, on rank 0."""
 
     records: list[StepRecord]
@@ -60,7 +60,7 @@ class Session:
         self._trainer: EngravingTrainer | None = None
         self._reporting: Reporting | None = None
         """On rank 0."""
-        self._result: Result | None = None
+        self._result: TrainingResult | None = None
 
     def train(self, dataset: Dataset, tokenizer: Tokenizer) -> bool:
         """Trains to the end, from the newest whole checkpoint on; False after SIGTERM.
@@ -98,7 +98,7 @@ class Session:
                 "padding_share": round(self._padding_share(table), 4),
                 "resumed_at_step": checkpoint.step if checkpoint else 0,
             }
-            self._result = Result(self._reporting.log.records, facts)
+            self._result = TrainingResult(self._reporting.log.records, facts)
         if samples is not None and not termination.stopped:
             self._upload_samples()
         return not termination.stopped
@@ -123,7 +123,7 @@ class Session:
         """Lets the other ranks end: what follows is rank 0's work alone."""
         end_process_group()
 
-    def result(self) -> Result:
+    def result(self) -> TrainingResult:
         """How training went; there on rank 0 once `train` has ended."""
         assert self._result is not None
         return self._result

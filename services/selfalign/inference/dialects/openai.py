@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from selfalign.inference.contract.engine import EngineInfo, FinishReason
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
-from selfalign.inference.dialects.parse import parse
+from selfalign.inference.dialects.json_answer import parse
 from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_serializer
 
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.inference.client.engine_settings import EngineSettings
-from selfalign.model_server.options import ModelServerOptions
+from selfalign.model_server.server_options import ModelServerOptions
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.refiner.refine_settings import RefinerSettings

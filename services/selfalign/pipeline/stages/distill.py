@@ -1,7 +1,7 @@
 """Stage `distill`: verbose cloning, the base model trained afresh (paper, section 3.4)."""
 
 from selfalign.pipeline.stages import refine
-from selfalign.pipeline.stages.kinds.training import TrainingStage
+from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 
 STAGE = TrainingStage(
     name="distill",

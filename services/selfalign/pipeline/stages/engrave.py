@@ -1,7 +1,7 @@
 """Stage `engrave`: principle engraving, training without the constitution (paper, section 3.3)."""
 
 from selfalign.pipeline.stages import align
-from selfalign.pipeline.stages.kinds.training import TrainingStage
+from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 
 STAGE = TrainingStage(
     name="engrave",

@@ -18,11 +18,11 @@ from selfalign.events import Step
 from selfalign.inference.client.build import build_engine
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
-from selfalign.pipeline.stages.held_out import held_out_prompts
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
-from selfalign.pipeline.stages.kinds.table import TableStage
-from selfalign.pipeline.stages.kinds.training import TrainingStage
+from selfalign.pipeline.stages.kinds.table_stage import TableStage
+from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 from selfalign.pipeline.stages.models import model_weights
+from selfalign.pipeline.stages.prompt_split import held_out_prompts
 from selfalign.roles import MODEL_ROLES, ModelRole
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.rows import PromptItem, Row, derive_seed

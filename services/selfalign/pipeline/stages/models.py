@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.stage import Stage
-from selfalign.pipeline.stages.kinds.training import TrainingStage
+from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 from selfalign.roles import ModelRole
 from selfalign.weights.source import Weights
 

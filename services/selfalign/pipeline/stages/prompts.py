@@ -12,7 +12,7 @@ from typing import Any, Literal
 from selfalign.errors import DataError, ObjectExists, VerificationError
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import topics
-from selfalign.pipeline.stages.kinds.generation import UNIT_DEADLINE_S, GenerationStage
+from selfalign.pipeline.stages.kinds.generation_stage import UNIT_DEADLINE_S, GenerationStage
 from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.pipeline.stages.kinds.stage import Proof, StageWork
 from selfalign.pipeline.units.units import PromptUnit

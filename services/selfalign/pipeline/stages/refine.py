@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from selfalign.pipeline.stages import engrave, prompts
-from selfalign.pipeline.stages.held_out import training_prompts
-from selfalign.pipeline.stages.kinds.answers import AnswerStage, Ask
+from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage, Ask
+from selfalign.pipeline.stages.prompt_split import training_prompts
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import RefinerClient
 

@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from selfalign.errors import ConfigError
 from selfalign.pipeline.stages import align, distill, engrave, evaluate, prompts, refine, topics
-from selfalign.pipeline.stages.kinds.answers import AnswerStage
+from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage
 from selfalign.pipeline.stages.kinds.stage import Stage
-from selfalign.pipeline.stages.kinds.table import TableStage
-from selfalign.pipeline.stages.kinds.training import TrainingStage
+from selfalign.pipeline.stages.kinds.table_stage import TableStage
+from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 
 Kind = TypeVar("Kind", bound=Stage)
 

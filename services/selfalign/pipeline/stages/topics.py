@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from selfalign.pipeline.run.run import Run
-from selfalign.pipeline.stages.kinds.generation import UNIT_DEADLINE_S, GenerationStage
+from selfalign.pipeline.stages.kinds.generation_stage import UNIT_DEADLINE_S, GenerationStage
 from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.pipeline.stages.kinds.stage import StageWork
 from selfalign.pipeline.units.units import TopicUnit

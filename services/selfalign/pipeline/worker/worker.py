@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 from selfalign.errors import EngineUnavailable, ObjectExists, SelfAlignError, TooManyFailures
 from selfalign.pipeline.progress.row_counts import RowCounts
 from selfalign.pipeline.run.run import Run
-from selfalign.pipeline.stages.kinds.answers import AnswerStage
-from selfalign.pipeline.stages.kinds.generation import GenerationStage
-from selfalign.pipeline.stages.kinds.table import TableStage
+from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage
+from selfalign.pipeline.stages.kinds.generation_stage import GenerationStage
+from selfalign.pipeline.stages.kinds.table_stage import TableStage
 from selfalign.pipeline.units.assignment import Assignment
-from selfalign.pipeline.units.parts import missing_parts
 from selfalign.pipeline.units.pending import Pending
+from selfalign.pipeline.units.unit_parts import missing_parts
 from selfalign.pipeline.units.units import Unit
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PromptSynthesizerClient

@@ -15,7 +15,7 @@ from selfalign.errors import ConfigError, SelfAlignError, StageError
 from selfalign.events import Event, Rows
 from selfalign.pipeline.executors.kubernetes import cluster as module
 from selfalign.pipeline.executors.kubernetes.cluster import Cluster, connect
-from selfalign.pipeline.executors.kubernetes.logs import LogFollower
+from selfalign.pipeline.executors.kubernetes.log_follower import LogFollower
 from support.s3_server import free_port
 
 

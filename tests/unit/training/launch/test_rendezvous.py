@@ -12,10 +12,10 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from selfalign.errors import ConfigError, PortInUse, RendezvousFailed
 from selfalign_training.launch.machine import Machine
-from selfalign_training.launch.rendezvous import Agreement, Card, difference, gather
+from selfalign_training.launch.rendezvous import Card, NodeAgreement, difference, gather
 
 ADDRESS = "127.0.0.2"
-TOLD = Agreement(ranks=1, configuration="abc")
+TOLD = NodeAgreement(ranks=1, configuration="abc")
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_node_that_was_started_again_waits_for_the_next_attempt(
     ],
 )
 def test_nodes_that_were_told_different_things_all_refuse(
-    port: int, pool: ThreadPoolExecutor, told: Agreement, nodes: int, message: str
+    port: int, pool: ThreadPoolExecutor, told: NodeAgreement, nodes: int, message: str
 ) -> None:
     first = pool.submit(gather, machine(0, port), TOLD)
     second = pool.submit(gather, machine(1, port, nodes=nodes), told)

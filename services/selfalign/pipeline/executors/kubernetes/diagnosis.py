@@ -7,7 +7,7 @@ from typing import Any, Literal
 from selfalign.errors import ConfigError, SelfAlignError, StageError, error_for_exit_code
 from selfalign.pipeline.executors.kubernetes.cluster import Object
 
-Patience = Literal["scheduling", "trouble", "unlimited"]
+TroubleLimit = Literal["scheduling", "trouble", "unlimited"]
 """Which time limit a trouble has: waiting for room, something that is missing, or none."""
 
 USAGE = 2
@@ -33,7 +33,7 @@ class Trouble:
     text: str
     """What Kubernetes says."""
     remedy: str
-    patience: Patience
+    patience: TroubleLimit
     pods: tuple[str, ...] = ()
 
     def describe(self) -> str:

@@ -10,7 +10,7 @@ from selfalign.pipeline.executors.kubernetes.diagnosis import (
     endings,
     pod_troubles,
 )
-from selfalign.pipeline.executors.kubernetes.logs import quoted_tail
+from selfalign.pipeline.executors.kubernetes.log_follower import quoted_tail
 from selfalign.pipeline.executors.kubernetes.patience import Notify, Patience
 from selfalign.pipeline.run.config import KubernetesSettings
 

@@ -15,7 +15,7 @@ from selfalign.pipeline.executors.kubernetes.diagnosis import (
     pod_troubles,
     root_ending,
 )
-from selfalign.pipeline.executors.kubernetes.logs import LogFollower, quoted_tail
+from selfalign.pipeline.executors.kubernetes.log_follower import LogFollower, quoted_tail
 from selfalign.pipeline.executors.kubernetes.patience import Notify, Patience
 from selfalign.pipeline.executors.kubernetes.templates import TemplateName
 from selfalign.pipeline.run.config import KubernetesSettings

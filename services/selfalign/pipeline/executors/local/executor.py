@@ -13,7 +13,7 @@ from selfalign.errors import EngineUnavailable, error_for_exit_code
 from selfalign.events import Event, EventSink, Ready, from_worker
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
-from selfalign.model_server.options import ModelServerSettings
+from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.options import arguments_of
 from selfalign.pipeline.executors.contract.training_check import run_training_check
 from selfalign.pipeline.executors.local.processes import Child

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.ledger import check_table
 from selfalign.pipeline.stages.kinds.stage import Proof, Stage, StageWork
-from selfalign.pipeline.stages.kinds.training import TrainingStage
+from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.pipeline.units.units import Unit
 from selfalign.roles import ModelRole, ServiceName

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from selfalign.pipeline.run.run import Run
-from selfalign.pipeline.stages.kinds.table import TableStage
+from selfalign.pipeline.stages.kinds.table_stage import TableStage
 from selfalign.pipeline.units.units import Unit
 from selfalign.rpc.clients import PromptSynthesizerClient
 from selfalign.storage.rows import Row

@@ -10,8 +10,8 @@ from selfalign.errors import TooManyFailures
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.pipeline.stages.kinds.stage import StageWork
-from selfalign.pipeline.stages.kinds.table import TableStage
-from selfalign.pipeline.units.parts import next_attempt
+from selfalign.pipeline.stages.kinds.table_stage import TableStage
+from selfalign.pipeline.units.unit_parts import next_attempt
 from selfalign.pipeline.units.units import RowUnit
 from selfalign.rpc.calls import Items
 from selfalign.rpc.channel import ChannelSettings
