@@ -56,6 +56,13 @@ def test_what_is_made_from_the_code_is_current(capsys: pytest.CaptureFixture[str
     assert build.main(["--check"]) == 0, capsys.readouterr().out
 
 
+def test_every_setting_says_what_it_means() -> None:
+    rows = (REPOSITORY / "docs" / "settings.md").read_text().splitlines()
+    settings = [row for row in rows if row.startswith("| `")]
+    assert len(settings) > 200
+    assert [row for row in settings if row.endswith("|  |")] == []
+
+
 class Inner(Section):
     """A nested section."""
 

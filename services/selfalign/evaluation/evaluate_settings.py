@@ -6,14 +6,14 @@ from typing import Annotated
 from pydantic import Field
 
 from selfalign.answering.answer_settings import AnswerSampling, Calls
-from selfalign.settings.sampling import Temperature, TopP
+from selfalign.settings.sampling import NewTokens, Temperature, TopP
 from selfalign.settings.section import Count, PositiveInt, Seconds, Section, Seed
 
 
 class HeldOutSampling(AnswerSampling):
     """The paper's chat settings, for the answers to held-out prompts."""
 
-    max_new_tokens: PositiveInt = 300
+    max_new_tokens: NewTokens = 300
     temperature: Temperature = 0.1
     top_p: TopP = 0.75
 
@@ -34,18 +34,22 @@ class EvaluationSettings(Section):
     truthfulqa_file: Path | None = None
     """TruthfulQA.csv as published (Question, Best Answer, Incorrect Answers, Category)."""
     hhh_limit: Count | None = None
-    """Use that many items, drawn by hash; None uses all, 0 skips the benchmark."""
+    """Number of HHH items to use, drawn by hash; all without a value, 0 skips the benchmark."""
     truthfulqa_limit: Count | None = None
+    """The same for TruthfulQA."""
     probe_rows: Count = 64
     """Aligned rows whose claimed rules are probed, one request for each row and rule."""
     logprob_floor: Annotated[float, Field(lt=0.0, ge=-1000.0)] = -15.0
     """Lowest log-probability: stands for candidates that the engine does not report, and bounds
     those it reports, so that an unreported one never beats a reported one."""
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    """Resamples of each bootstrap interval."""
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """Of all intervals."""
     seed: Seed = 0
     """Seeds sampling, bootstrap and the choice of probed rows."""
     max_in_flight: PositiveInt = 64
+    """Requests to the engine at once."""
     deadline_s: Seconds = 600.0
     """For one request, waiting for room included."""
     report_samples: Count = 6

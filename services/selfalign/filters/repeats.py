@@ -25,6 +25,7 @@ class LoopSettings(Section):
     """When a repeated block of words counts as a loop."""
 
     enabled: bool = True
+    """Whether answers are looked through for loops."""
     min_repeats: Annotated[int, Field(ge=2)] = 3
     """Times that a short block must stand in a row."""
     min_words: Annotated[int, Field(ge=4)] = 12

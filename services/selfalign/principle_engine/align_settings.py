@@ -6,7 +6,7 @@ from pydantic import Field
 
 from selfalign.answering.answer_settings import AnswerSampling, Calls
 from selfalign.filters.repeats import LoopSettings
-from selfalign.settings.sampling import Temperature, TopP
+from selfalign.settings.sampling import NewTokens, Temperature, TopP
 from selfalign.settings.section import Count, NonEmpty, PositiveInt, Seconds, Section, Share
 
 
@@ -14,6 +14,7 @@ class OverlapSettings(Section):
     """How much of an answer may come word for word from another text."""
 
     enabled: bool = True
+    """Whether the filter runs."""
     ngram: Annotated[int, Field(ge=2, le=12)] = 5
     """Words that must match in a row to count."""
     max_share: Share = 0.3
@@ -26,9 +27,13 @@ class ThoughtsOverlapSettings(OverlapSettings):
     """The same against the thoughts, which are short: stricter, and off by default."""
 
     enabled: bool = False
+    """Whether the filter runs."""
     ngram: Annotated[int, Field(ge=2, le=12)] = 3
+    """Words that must match in a row to count."""
     max_share: Share = 0.4
+    """Share of the answer's n-grams."""
     max_run: Annotated[int, Field(ge=2)] = 10
+    """Words in a row."""
 
 
 class AlignFilterSettings(Section):
@@ -51,6 +56,7 @@ class AlignFilterSettings(Section):
     refusals: Literal["reject", "keep"] = "reject"
     """Answers that begin with an apology (as published)."""
     refusal_openings: tuple[NonEmpty, ...] = ("I'm sorry", "I am sorry", "Sorry,")
+    """What an apology begins with."""
     prompt_copy_share: Share = 0.6
     """Reject answers of which the instruction makes up more than this; 1 turns it off."""
     min_distinct: Share = 0.35
@@ -64,7 +70,7 @@ class AlignFilterSettings(Section):
 class AlignSampling(AnswerSampling):
     """The paper's sampling of aligned answers (appendix D.2)."""
 
-    max_new_tokens: PositiveInt = 256
+    max_new_tokens: NewTokens = 256
     temperature: Temperature = 0.5
     top_p: TopP = 0.9
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from selfalign.settings.sampling import SamplingParams, Temperature, TopP
+from selfalign.settings.sampling import NewTokens, SamplingParams, Temperature, TopP
 from selfalign.settings.section import PositiveInt, Seconds, Section
 
 # Things that a text model cannot see, hear or make (the published list).
@@ -16,7 +16,7 @@ BLACKLIST = (
 class SynthesisSampling(SamplingParams):
     """The paper's sampling of topics and instructions (appendix D.2)."""
 
-    max_new_tokens: PositiveInt = 384
+    max_new_tokens: NewTokens = 384
     temperature: Temperature = 1.0
     top_p: TopP = 0.98
 
@@ -25,8 +25,9 @@ class PromptFilterSettings(Section):
     """Which instructions are rejected at once; each check can be switched off."""
 
     min_words: PositiveInt = 4
+    """Fewest words of an instruction."""
     max_words: PositiveInt | None = 150
-    """None sets no limit."""
+    """Most words of an instruction; without a value there is no limit."""
     blacklist: tuple[str, ...] = BLACKLIST
     """Whole words or phrases, in any case, in the instruction or its input."""
     bad_first_character: bool = True
@@ -48,6 +49,7 @@ class TopicSettings(Section):
     max_lines: PositiveInt = 20
     """Lines of a completion that are read."""
     max_words: PositiveInt = 3
+    """Most words of a topic."""
     lookahead: PositiveInt = 4
     """Completions of one type under way at once: a prompt shows the topics that were known that
     many completions earlier."""
@@ -58,6 +60,7 @@ class SelfInstructSettings(Section):
 
     sampling: SynthesisSampling = SynthesisSampling()
     seeds_per_prompt: PositiveInt = 5
+    """Tasks shown as examples."""
     listed: PositiveInt = 20
     """Tasks that the prompt announces."""
     filters: PromptFilterSettings = PromptFilterSettings()
@@ -72,6 +75,7 @@ class TopicGuidedSettings(Section):
     `line`: one hint a completion, its line given up to "instruction:", stop at the newline; for
     models too small to copy hints."""
     seed_hints: PositiveInt = 5
+    """Hints shown as examples, with their instructions."""
     new_hints: PositiveInt = 5
     """Hints in one completion; `line` always takes one."""
     filters: PromptFilterSettings = PromptFilterSettings(

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from selfalign.answering.answer_settings import AnswerSampling
 from selfalign.filters.repeats import LoopSettings
-from selfalign.settings.sampling import RepetitionPenalty, Temperature, TopP
+from selfalign.settings.sampling import NewTokens, RepetitionPenalty, Temperature, TopP
 from selfalign.settings.section import Count, NonEmpty, PositiveInt, Seconds, Section, Share
 
 
@@ -42,7 +42,7 @@ class RefineFilterSettings(Section):
 class RefineSampling(AnswerSampling):
     """The paper's sampling of verbose answers (appendix D.4)."""
 
-    max_new_tokens: PositiveInt = 512
+    max_new_tokens: NewTokens = 512
     temperature: Temperature = 0.3
     top_p: TopP = 0.7
     repetition_penalty: RepetitionPenalty = 1.1

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from selfalign.settings.section import NonEmpty, PositiveInt, Section
+from selfalign.settings.section import NonEmpty, Section
 
 Temperature = Annotated[float, Field(ge=0.0, le=2.0, description="0 means greedy decoding.")]
 TopP = Annotated[
@@ -19,13 +19,17 @@ TopP = Annotated[
         description="1 means no nucleus; clients leave it out of the request, since TGI refuses 1.",
     ),
 ]
-RepetitionPenalty = Annotated[float, Field(gt=0.0)]
+RepetitionPenalty = Annotated[
+    float,
+    Field(gt=0.0, description="Divides the scores of tokens that stand in the text; 1 means none."),
+]
+NewTokens = Annotated[int, Field(ge=1, description="Length limit of one completion.")]
 
 
 class SamplingParams(Section):
     """How to sample one completion. Ranges are those that TGI accepts (TGI 3.3 validation.rs)."""
 
-    max_new_tokens: PositiveInt = 256
+    max_new_tokens: NewTokens = 256
     temperature: Temperature = 0.0
     top_p: TopP = 1.0
     top_k: Annotated[int, Field(ge=0)] = 0

@@ -24,9 +24,11 @@ class DataConfig(Section):
     """Where the accepted rows lie: the table of a finished stage."""
 
     store: NonEmpty
+    """The store of the rows: a folder, or s3://bucket/prefix."""
     stage_prefix: Prefix
+    """The stage's folder in it, e.g. demo/align."""
     extra_rows: NonEmpty | None = None
-    """Rows of your own besides: a JSONL file of {"instruction", "input", "answer"}, or a key of
+    """Further rows: a JSONL file of {"instruction", "input", "answer"}, or a key of
     the store, where every node finds it. `input` may be left out; all answers are complete."""
 
 
@@ -34,7 +36,9 @@ class OutputConfig(Section):
     """Where adapter, merged weights, metrics and manifest go."""
 
     store: NonEmpty
+    """The store of the output."""
     prefix: Prefix
+    """The folder of the output in it, e.g. demo/engrave."""
     dtype: Dtype = "bf16"
     """Of the merged weights."""
 
@@ -52,8 +56,11 @@ class LayoutConfig(Section):
     """The tokenizer's chat template instead, the meta prompt as its system message; the headers
     and the end marker are then its own."""
     user_header: str = ""
+    """Stands before the user's turn."""
     assistant_header: NonEmpty = ""
+    """Stands before the assistant's turn."""
     end_marker: NonEmpty = ""
+    """Ends a complete answer."""
 
     @model_validator(mode="after")
     def _has_headers(self) -> "LayoutConfig":

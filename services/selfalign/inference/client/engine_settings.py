@@ -40,10 +40,12 @@ class EngineSettings(Section):
     request_timeout_s: Annotated[float, Field(gt=0)] = 900.0
     """Limit of one attempt, inside the deadline of the call."""
     connect_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """How long a connection may take to open."""
     retry_attempts: Annotated[int, Field(ge=0, le=50)] = 8
     """Retries of one call when the engine is unreachable or fails; being full (429) does not
     count."""
     retry_base_s: Annotated[float, Field(gt=0)] = 0.25
+    """See `retry_max_s`."""
     retry_max_s: Annotated[float, Field(gt=0)] = 15.0
     """The n-th retry waits a random time below min(retry_max_s, retry_base_s * 2^n)."""
     max_stop_sequences: Annotated[int, Field(ge=1)] = 4

@@ -46,10 +46,11 @@ class PromptsSettings(Section):
     """Stage `prompts`."""
 
     count: PositiveInt = 360_000
-    """Accepted prompts for training, without the held-out ones: exactly so many are kept."""
+    """Accepted prompts for training, without the held-out ones; exactly this number is kept."""
     topic_guided_share: Share = 0.27
     """Share of topic-guided prompts (99,121 of 366,718 in the paper)."""
     completions_per_unit: PositiveInt = 64
+    """Completions, or topic hints, of one unit of work."""
     expected_per_completion: Annotated[float, Field(gt=0.0)] = 10.0
     """Candidates that survive out of one self-instruct completion: sizes the first round."""
     expected_per_hint: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
@@ -64,6 +65,7 @@ class RowsSettings(Section):
     """How the `align` and `refine` stages cut their inputs into parts."""
 
     rows_per_unit: PositiveInt = 512
+    """Prompts of one unit of work, which becomes one part."""
     max_failed_share: Share = 0.0
     """Share of rows that may stay failed when a stage closes."""
     retry_rounds: Annotated[int, Field(ge=0)] = 1
@@ -99,7 +101,9 @@ class ExecutorSettings(Section):
     """Where the work runs. Operational: may differ each time that a run is resumed."""
 
     kind: ExecutorKind = "local"
+    """Processes on this machine, or Jobs in a cluster."""
     workers: PositiveInt = 1
+    """Processes or pods that share the units of a stage."""
     training_processes: PositiveInt = 1
     """Ranks of torchrun on this machine (kind local)."""
     work_dir: Path = Path("runs/.work")
@@ -126,11 +130,14 @@ class RunConfig(Section):
     profile: Profile = "paper"
     """Whose defaults fill what the file leaves out: profiles/<name>.yaml."""
     seed: Seed = 42
+    """All seeds of sampling, selection and training follow from it."""
     model: ModelSettings
     constitution: Path | None = None
     """Your own constitution; the built-in one by default."""
     task_seeds: Path | None = None
+    """JSON lines of seed tasks for self-instruct; 175 are built in."""
     topic_seeds: Path | None = None
+    """JSON lines of question types with topics; 20 types are built in."""
     engine: EngineSettings = EngineSettings()
     """The engine of the base model. Without a url the executor starts a model-server."""
     synthesizer: PromptSynthesizerSettings = PromptSynthesizerSettings()
