@@ -25,7 +25,6 @@ NAMESPACES = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-pr
 UNUSED = {
     "model-server": {
         "gguf": "transformers reads the small model's GGUF file through it",
-        "prometheus-client": "under discussion: the metrics are written by hand",
     },
     "train": {
         "accelerate": "transformers' Trainer runs on it",
