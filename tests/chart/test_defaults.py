@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from selfalign.cli.app import build_app
 from selfalign.errors import EXIT_CODES, FINAL_EXIT_CODES
+from selfalign.inference.dialects.register import DIALECTS
 from selfalign.model_server.__main__ import build_app as build_model_server
 from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.pipeline.run.config import KubernetesSettings, RunConfig
@@ -35,6 +37,12 @@ def values() -> dict[str, Any]:
 
 def test_values_have_the_defaults_of_their_settings() -> None:
     assert list(DEFAULTS.mistakes(values())) == []
+
+
+def test_an_external_engine_may_be_of_every_kind() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    external = schema["properties"]["inference"]["properties"]["external"]["properties"]
+    assert external["api"]["enum"] == list(DIALECTS)
 
 
 def test_a_second_literal_is_refused() -> None:

@@ -55,7 +55,7 @@ executor:
 {{- define "selfalign.engineClient" -}}
 {{- $inference := .Values.inference -}}
 {{- if eq $inference.engine "external" -}}
-kind: {{ eq $inference.external.api "tgi" | ternary "tgi" "openai" }}
+kind: {{ $inference.external.api }}
 {{- with $inference.external.model }}
 model: {{ . }}
 {{- end }}

@@ -14,6 +14,7 @@ from selfalign.cli.job_table import show_jobs
 from selfalign.errors import ConfigError, DataError, VerificationError
 from selfalign.pipeline.run.run import Run, open_run
 from selfalign.pipeline.runner.verify import verify_run
+from selfalign.pipeline.stages import refine
 from selfalign.pipeline.stages.kinds.table_stage import TableStage
 from selfalign.pipeline.stages.register import ANSWERS, STAGES, TABLES
 from selfalign.storage.open import open_store
@@ -133,7 +134,7 @@ def _matching(run: Run, stage: str, prompt_id: str) -> Iterator[Row]:
 def export_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSONL file to write.")],
     run: RunOption,
-    stage: Annotated[str, typer.Option(help=f"{' or '.join(EXPORTED)}.")] = EXPORTED[-1],
+    stage: Annotated[str, typer.Option(help=f"{' or '.join(EXPORTED)}.")] = refine.STAGE.name,
     store: StoreOption = "runs",
 ) -> None:
     """Writes a stage's accepted rows as JSON lines: prompt_id, instruction, input, output."""

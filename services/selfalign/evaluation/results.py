@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from selfalign.roles import ModelRole
+from selfalign.roles import MODEL_ROLES, ModelRole
 
 Arm = Literal["base_constitution", "base", "engraved", "final"]
 """A model and its layout: under the constitution, or a student's prompt without it."""
@@ -12,17 +12,17 @@ Benchmark = Literal["hhh", "truthfulqa"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
-ROLE_ARMS: dict[ModelRole, tuple[Arm, ...]] = {
-    "base": ("base_constitution", "base"),
-    "engraved": ("engraved",),
-    "final": ("final",),
-}
 ARM_TITLES: dict[Arm, str] = {
     "base_constitution": "Base + constitution",
     "base": "Base",
     "engraved": "Engraved",
     "final": "Final",
 }
+ROLE_ARMS: dict[ModelRole, tuple[Arm, ...]] = {
+    "base": ("base_constitution", "base"),
+    **{role: (role,) for role in MODEL_ROLES if role != "base"},
+}
+"""The arms of each model; the last is the one without the constitution."""
 
 
 class Record(BaseModel):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfalign.settings.ports import ENGINE_PORT
+from selfalign.settings.sampling import MAX_STOP_SEQUENCES
 from selfalign.settings.section import Count, Environment, NonEmpty, Port, PositiveInt, Section
 
 
@@ -29,7 +30,7 @@ class ModelServerOptions(Section):
     """Prompt and completion together; the model's context by default."""
     max_best_of: PositiveInt = 2
     """Largest best_of of a request."""
-    max_stop_sequences: PositiveInt = 4
+    max_stop_sequences: PositiveInt = MAX_STOP_SEQUENCES
     """Most stop sequences of a request."""
     max_top_n_tokens: PositiveInt = 100
     """Largest top_n_tokens of a request; TGI's own default is 5, and scoring needs more."""

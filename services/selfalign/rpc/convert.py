@@ -42,7 +42,10 @@ class Codec(Generic[RecordT, MessageT]):
         """
         columns, fields = columns_of(record), fields_of(message)
         if found := list(differences(columns, fields)):
-            raise TypeError(f"{record.__name__} and its message differ: {'; '.join(found)}")
+            raise TypeError(
+                f"{record.__name__} and its message differ: {'; '.join(found)}; declare the "
+                "column in the class and in common.proto, then run `make proto`"
+            )
         self._record, self._message = record, message
         self._names = tuple(column.name for column in columns)
         self._values = attrgetter(*self._names)

@@ -26,6 +26,10 @@ RepetitionPenalty = Annotated[
 NewTokens = Annotated[int, Field(ge=1, description="Length limit of one completion.")]
 
 
+MAX_STOP_SEQUENCES = 4
+"""What an engine takes in one request, by the default of TGI's --max-stop-sequences."""
+
+
 class SamplingParams(Section):
     """How to sample one completion. Ranges are those that TGI accepts (TGI 3.3 validation.rs)."""
 
@@ -36,4 +40,4 @@ class SamplingParams(Section):
     """0 means no top-k."""
     repetition_penalty: RepetitionPenalty = 1.0
     stop: tuple[NonEmpty, ...] = ()
-    """At most four: TGI's default --max-stop-sequences."""
+    """Texts that end the completion, which does not contain them."""

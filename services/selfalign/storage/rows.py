@@ -2,8 +2,9 @@
 
 A column is declared here, as a field of Row, and in proto/selfalign/v1/common.proto. The Parquet
 schema, the conversion to and from messages, and the rows that tests make up follow from the class;
-the same holds for PromptItem. A new column is marked Since.ADDED and has a default, with which the
-rows of older parts are read; one that Row and PromptItem both have is copied between them.
+the same holds for PromptItem. A new column stands last, is marked and has a default, with which the
+rows of older parts are read: `score: Annotated[Float32, Since.ADDED] = 0.0`. One that Row and
+PromptItem both have is copied between them.
 """
 
 import hashlib

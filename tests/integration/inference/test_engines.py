@@ -18,12 +18,13 @@ from selfalign.errors import (
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.contract.engine import Engine
+from selfalign.inference.dialects.register import DIALECTS
 from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 from support.engine_clients import FAST, client
 from support.engine_double import EngineDouble
 
-KINDS = ("tgi", "openai")
+KINDS = tuple(DIALECTS)
 GREEDY = SamplingParams(max_new_tokens=50)
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 

@@ -10,13 +10,14 @@ import huggingface_hub.constants
 import pytest
 
 from selfalign.errors import EngineError, EngineRejected, EngineTimeout
+from selfalign.inference.dialects.register import DIALECTS
 from selfalign.inference.streams.text import stream_text
 from selfalign.settings.sampling import SamplingParams
 from support.engine_clients import connected, engine_settings
 from support.engine_double import EngineDouble, serving
 
 GREEDY = SamplingParams(max_new_tokens=50)
-KINDS = ("tgi", "openai")
+KINDS = tuple(DIALECTS)
 MODEL = "smollm2-135m"
 
 

@@ -1,11 +1,16 @@
 """The command line: every command teaches, every mistake has a message and an exit code."""
 
+import importlib
 import json
+import pkgutil
 from pathlib import Path
 
 import pytest
+import typer
 
+from selfalign import cli
 from selfalign.cli.__main__ import run
+from selfalign.cli.app import build_app
 from selfalign.cli.display import stage_cells
 from selfalign.cli.run import parse_overrides
 from selfalign.errors import ConfigError
@@ -18,6 +23,28 @@ from selfalign.storage.rows import Row, RowStatus, prompt_id
 from selfalign.storage.tables import create_part, part_name
 
 COMMANDS = ["run", "status", "verify", "show", "export", "chat", "serve", "worker", "constitution"]
+
+
+def test_every_file_with_commands_is_in_the_tree() -> None:
+    modules = [
+        importlib.import_module(f"{cli.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(cli.__path__)
+        if module.name != "__main__"
+    ]
+    found: set[str] = set()
+    for module in modules:
+        if hasattr(module, "register"):
+            alone = typer.Typer()
+            module.register(alone)
+            found |= names(alone)
+    assert found == names(build_app())
+    assert set(COMMANDS) <= found
+
+
+def names(app: typer.Typer) -> set[str]:
+    """The commands and groups of a tree, without those below them."""
+    commands = {str(command.name) for command in app.registered_commands}
+    return commands | {str(group.name) for group in app.registered_groups}
 
 
 @pytest.fixture

@@ -44,9 +44,10 @@ def test_rendered_texts_are_the_golden_ones(name: str) -> None:
 def test_the_prefix_holds_the_principles_in_order_and_ends_at_the_users_turn() -> None:
     prefix = render_prefix(C)
     numbers = [int(number) for number in re.findall(r"^(\d+) \(", prefix, re.MULTILINE)]
-    assert numbers == list(range(1, 17))
+    assert numbers == [principle.id for principle in C.principles]
+    assert len(numbers) == 16
     assert prefix.endswith(f"\n\n{W.user_header}")
-    assert {rule for _, turn in C.turns() for rule in turn.rules} == set(range(1, 17))
+    assert {rule for _, turn in C.turns() for rule in turn.rules} == set(numbers)
 
 
 def test_queries_continue_the_prefix_as_the_exemplars_do() -> None:
@@ -110,7 +111,7 @@ def test_completions_split_into_their_parts(
 RULES: dict[str, tuple[str, list[tuple[int, bool, bool]]]] = {
     "agree": ("3 (helpful), 7 (Candor).", [(3, True, True), (7, True, True)]),
     "other name": ("3 (candor).", [(3, True, False)]),
-    "unknown": ("17 (multilingual), 0 (none).", [(17, False, False), (0, False, False)]),
+    "unknown": ("99 (multilingual), 0 (none).", [(99, False, False), (0, False, False)]),
     "no names": ("3, 7 and 12.", [(3, True, True), (7, True, True), (12, True, True)]),
     "twice": ("3 (helpful), 3 (helpful).", [(3, True, True)]),
     "numbers that are no rules": ("3 (helpful) by 2021, 50% or 1.5.", [(3, True, True)]),

@@ -60,10 +60,12 @@ async def test_progress_covers_every_phase() -> None:
     await evaluate_arm(
         "base", HashEngine(answer), made_up_run.inputs(), lambda *event: seen.append(event)
     )
+    inputs = made_up_run.inputs()
+    probes = inputs.settings.probe_rows * len(inputs.constitution.principles)
     last = {phase: (done, total) for phase, done, total in seen}
     assert last["base: answers (base_constitution)"] == last["base: answers (base)"] == (4, 4)
     assert last["base: HHH"] == (24, 24)
-    assert last["base: rules"] == (160, 160)
+    assert last["base: rules"] == (probes, probes)
     assert all(done == total for done, total in last.values())
 
 

@@ -77,7 +77,7 @@ def test_what_a_family_requires_of_the_configuration(tmp_path: Path) -> None:
 def test_a_family_that_is_not_registered_is_refused_with_those_that_are(tmp_path: Path) -> None:
     save_qwen3(tmp_path)
     with pytest.raises(ModelError, match=r"\['Qwen3ForCausalLM'\]; .* LlamaForCausalLM only"):
-        CausalLM(tmp_path)
+        CausalLM(tmp_path, "fp32", (LLAMA,))
 
 
 def test_other_names_of_the_tensors(tmp_path: Path) -> None:

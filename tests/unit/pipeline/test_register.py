@@ -15,9 +15,11 @@ from selfalign.pipeline import stages
 from selfalign.pipeline.executors.register import EXECUTORS
 from selfalign.pipeline.run.config import ExecutorKind, RunConfig
 from selfalign.pipeline.services.register import SERVICES
+from selfalign.pipeline.stages import evaluate, prompts
 from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage
 from selfalign.pipeline.stages.kinds.generation_stage import GenerationStage
 from selfalign.pipeline.stages.kinds.stage import Stage
+from selfalign.pipeline.stages.kinds.table_stage import TableStage
 from selfalign.pipeline.stages.register import NAMES, STAGES, TABLES, TRAININGS, find_stage
 from selfalign.roles import MODEL_ROLES, SERVICE_NAMES
 from selfalign.v1 import principle_engine_pb2, prompt_synthesizer_pb2, refiner_pb2
@@ -36,6 +38,12 @@ def resolves(dotted: str) -> bool:
             return False
         model = model.model_fields[name].annotation  # type: ignore[assignment]
     return True
+
+
+def is_section(name: str) -> bool:
+    """Whether the run's setting is a group of settings."""
+    kind = RunConfig.model_fields[name].annotation
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def test_every_file_with_a_stage_is_registered() -> None:
@@ -73,6 +81,22 @@ def test_tables_are_of_a_kind_that_workers_do(stage: Stage) -> None:
     assert isinstance(stage, GenerationStage | AnswerStage)
     assert stage.service in SERVICES
     assert stage.model is None or stage.model.name in stage.after
+
+
+@pytest.mark.parametrize("stage", TABLES, ids=lambda stage: stage.name)
+def test_tables_depend_on_what_their_service_reads(stage: TableStage) -> None:
+    """The engine is left out: it may be another one when a run is resumed."""
+    sections = {name for name in RunConfig.model_fields if is_section(name)}
+    read = set(SERVICES[stage.service].settings) - {"engine"}
+    assert read & sections <= set(stage.settings)
+    same_service = [table for table in TABLES if table.service == stage.service]
+    assert read - sections <= {name for table in same_service for name in table.files}
+    if isinstance(stage, AnswerStage):
+        assert prompts.STAGE.name in stage.after, "whose rows it answers"
+
+
+def test_the_evaluation_depends_on_every_model() -> None:
+    assert {stage.name for stage in TRAININGS} <= set(evaluate.STAGE.after)
 
 
 def test_trainings_have_rows_settings_and_a_role_of_their_own() -> None:

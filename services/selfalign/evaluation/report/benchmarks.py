@@ -2,23 +2,25 @@
 
 from collections.abc import Sequence
 
-from selfalign.evaluation.drawing.charts import intervals, nothing
+from selfalign.evaluation.drawing.charts import SERIES, intervals, nothing
 from selfalign.evaluation.drawing.markup import Markup, element, join
 from selfalign.evaluation.drawing.scales import number, percent
 from selfalign.evaluation.report.cells import MISSING, figure, note, share_cell, table
 from selfalign.evaluation.report.run_view import RunView
 from selfalign.evaluation.results import (
+    ARMS,
     BENCHMARKS,
+    ROLE_ARMS,
     Accuracy,
     Benchmark,
     EvaluationResults,
     ItemSource,
 )
-from selfalign.roles import MODEL_ROLES, ModelRole
+from selfalign.roles import MODEL_ROLES
 
 TITLES: dict[Benchmark, str] = {"hhh": "HHH", "truthfulqa": "TruthfulQA MC1"}
 # The colours that the same models have among the held-out answers.
-CLASSES: dict[ModelRole, str] = {"base": "s2", "engraved": "s3", "final": "s4"}
+CLASSES = {role: SERIES[ARMS.index(arms[-1])] for role, arms in ROLE_ARMS.items()}
 HOW: dict[Benchmark, str] = {
     "hhh": (
         "Two replies, shown as A and B in both orders; the reply whose letters get the higher "

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from selfalign.errors import ConfigError
 from selfalign.inference.dialects.dialect import Target
 from selfalign.inference.dialects.register import DIALECTS
-from selfalign.settings.section import HttpUrl, Section
+from selfalign.settings.sampling import MAX_STOP_SEQUENCES
+from selfalign.settings.section import HttpUrl, PositiveInt, Section
 
 if TYPE_CHECKING:
     EngineKind = str
@@ -48,7 +49,7 @@ class EngineSettings(Section):
     """See `retry_max_s`."""
     retry_max_s: Annotated[float, Field(gt=0)] = 15.0
     """The n-th retry waits a random time below min(retry_max_s, retry_base_s * 2^n)."""
-    max_stop_sequences: Annotated[int, Field(ge=1)] = 4
+    max_stop_sequences: PositiveInt = MAX_STOP_SEQUENCES
     """More are not sent but applied to the text (TGI: --max-stop-sequences)."""
     top_logprobs: Annotated[int, Field(ge=1, le=1000)] = 5
     """Most likely tokens asked for by next_token_logprobs. 5 is the default limit of TGI

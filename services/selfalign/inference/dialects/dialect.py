@@ -6,7 +6,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 
 from selfalign.inference.contract.engine import EngineInfo, FinishReason
 from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
-from selfalign.settings.sampling import SamplingParams
+from selfalign.settings.sampling import MAX_STOP_SEQUENCES, SamplingParams
 
 Value = TypeVar("Value")
 
@@ -21,7 +21,7 @@ class Target:
     """The model's name in requests; set where the dialect has `needs_model`."""
     adapter_id: str | None = None
     """A LoRA adapter that the engine has loaded; None asks the base model."""
-    max_stop_sequences: int = 4
+    max_stop_sequences: int = MAX_STOP_SEQUENCES
     """The engine refuses more than these. The others need not be sent: the caller cuts the text."""
 
 

@@ -19,11 +19,11 @@ class RequestLimits:
 
     max_input_tokens: int
     max_total_tokens: int
-    max_best_of: int = 2
-    max_stop_sequences: int = 4
-    max_top_n_tokens: int = 100
-    max_client_batch_size: int = 4
-    max_concurrent_requests: int = 128
+    max_best_of: int
+    max_stop_sequences: int
+    max_top_n_tokens: int
+    max_client_batch_size: int
+    max_concurrent_requests: int
 
 
 @dataclass(frozen=True, slots=True)

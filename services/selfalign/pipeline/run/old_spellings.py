@@ -1,12 +1,15 @@
-"""Settings that were spelled otherwise before: refused in run files, understood in stored runs.
+"""Settings that earlier versions spelled otherwise, or did not have.
 
 A run file is the user's to correct. What a run has stored (run.yaml, and the settings in the
 fingerprints of its manifests) stays as it was written, so it is translated when it is read.
+
+Whoever adds a setting that a stage depends on adds it to ADDED, so that stored runs go on.
 """
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import yaml
@@ -52,6 +55,10 @@ MOVED = (
 )
 
 
+ADDED: Mapping[str, Any] = {}
+"""Dotted settings that stored runs may lack -> the value that gives their results."""
+
+
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
     """Refuses a user's settings that have an old spelling.
 
@@ -89,6 +96,12 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         if any(f"{group.section}.{name}" in moved_names for name in group.names):
             section = result[group.section]
             section[group.into] = {**group.added, **section[group.into]}
+    for dotted, value in ADDED.items():
+        *parents, last = dotted.split(".")
+        place = reduce(lambda place, name: place.get(name, {}), parents, result)
+        # A fingerprint has the sections of its stage alone.
+        if place:
+            place.setdefault(last, value)
     return result
 
 

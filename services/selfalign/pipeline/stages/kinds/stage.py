@@ -19,7 +19,7 @@ class Stage(ABC):
     """One step of a run, with a folder of its own in the store and a manifest when it is done."""
 
     name: str
-    """Its folder in the store, the label of its Jobs and metrics: lower case, no spaces."""
+    """Its folder in the store, the label of its Jobs and metrics: lower-case letters only."""
     after: tuple[str, ...]
     """The stages whose output it reads; all stand before it in the register."""
     settings: tuple[str, ...]
