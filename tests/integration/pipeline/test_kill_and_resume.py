@@ -55,7 +55,7 @@ def align_ids(run: Run) -> list[str]:
 
 @pytest.mark.model
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_a_killed_run_on_s3_ends_like_an_undisturbed_one_in_a_folder(
     small_model: Path, tmp_path: Path
 ) -> None:
