@@ -5,6 +5,7 @@ executors read them there (or in a pod's log) and hand them to the runner, which
 line that is no event is log text. This file is their one definition, for writing and for reading.
 """
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TextIO
@@ -203,7 +204,8 @@ def as_fields(event: Event) -> dict[str, Any]:
 
 def emit(event: Event, stream: TextIO | None = None) -> None:
     """Writes the event as one line, to standard output by default."""
-    line = event.model_dump_json(exclude={"stage"} if not event.stage else None, exclude_none=True)
+    fields = event.model_dump(mode="json", exclude=set() if event.stage else {"stage"})
+    line = json.dumps({name: value for name, value in fields.items() if value is not None})
     # Line end included: threads emit too, and must not cut into one another's lines.
     print(line + "\n", end="", file=stream or sys.stdout, flush=True)
 

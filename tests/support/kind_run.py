@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from selfalign.events import parse
 from selfalign.pipeline.stages.register import NAMES
 from support.cluster import Object, condition, wait_for
 from support.kind_release import Release, tell
@@ -52,7 +53,8 @@ class PipelineRun:
             if pod is None:
                 return None
             log = self.release.cluster.kubectl("logs", pod["metadata"]["name"], "--tail=200")
-            return pod if f'"event": "{event}"' in log else None
+            found = [parse(line) for line in log.splitlines()]
+            return pod if any(each.event == event for each in found if each) else None
 
         what = f"pod {index} of stage {stage} has told of {event}"
         return wait_for(what, find, STAGE_SECONDS, pause=0.5)

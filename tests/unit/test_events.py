@@ -73,6 +73,11 @@ def test_lines_are_what_they_always_were() -> None:
     assert json.loads(written(done))["stage"] == "align"
 
 
+def test_lines_have_the_spaces_that_people_search_for() -> None:
+    line = written(Rows(accepted=3))
+    assert line.startswith('{"event": "rows", "total": 0, ')
+
+
 def test_fields_of_a_newer_version_are_passed_over() -> None:
     assert parse('{"event": "note", "text": "x", "colour": "red"}') == Note(text="x")
 
