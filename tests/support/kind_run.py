@@ -56,7 +56,7 @@ class PipelineRun:
             found = [parse(line) for line in log.splitlines()]
             return pod if any(each.event == event for each in found if each) else None
 
-        what = f"pod {index} of stage {stage} has told of {event}"
+        what = f"pod {index} of stage {stage} has reported {event}"
         return wait_for(what, find, STAGE_SECONDS, pause=0.5)
 
     def runner_pod(self) -> Object:

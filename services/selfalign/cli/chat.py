@@ -12,7 +12,7 @@ from selfalign.cli.inspect import RunOption, StoreOption
 from selfalign.constitution.render import render_student_prompt, student_stops
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
-from selfalign.events import Event
+from selfalign.events import Event, Note
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.streams.text import stream_text
@@ -175,5 +175,5 @@ def _typed() -> Iterator[str]:
 
 def _show(event: Event) -> None:
     """What the executor has to say."""
-    if event.event == "note":
+    if isinstance(event, Note):
         print(f"{event.stage}: {event.text}", file=sys.stderr)
