@@ -32,12 +32,24 @@ class Record(BaseModel):
 
 
 class IntervalEstimate(Record):
-    """A mean over n items with its bootstrap interval."""
+    """A mean over n items with its interval: Wilson's for a share, else the bootstrap's."""
 
     value: float
     low: float
     high: float
     n: int
+
+
+class PairedTest(Record):
+    """Two arms on the same n items: exact McNemar test, see statistics.py."""
+
+    won: int
+    """Items where the other arm succeeds and the baseline does not."""
+    lost: int
+    """Items where the baseline succeeds and the other arm does not."""
+    n: int
+    p: float
+    """Two-sided."""
 
 
 class HeldOutAnswer(Record):
