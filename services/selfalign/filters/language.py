@@ -9,17 +9,20 @@ import unicodedata
 from collections import Counter
 
 from selfalign.filters.rejection import Rejection
+from selfalign.filters.repeats import without_code
 from selfalign.filters.words import words
 
 MIN_LETTERS = 20
 """Of an answer; shorter ones may be a name or a loan word."""
+# Words that are as common in English, such as the Portuguese `do`, stand for English alone.
 _FUNCTION_WORDS = {
     name: frozenset(text.split())
     for name, text in {
         "English": (
             "the and of to is are was that with for this which you your it not from have has "
             "be can as what how do does if they their would should i we he she on at by an "
-            "or"
+            "or a me my i'm it's about there will more than then but so no us his her them "
+            "these when who where why don't"
         ),
         "German": (
             "der die das und ist sind war nicht mit für auf ein eine einen sich auch wie von "
@@ -30,24 +33,26 @@ _FUNCTION_WORDS = {
             "elle nous vous par au aux être plus ou mais je"
         ),
         "Spanish": (
-            "el la los las y es son de que en un una por para con no se del al lo como más "
-            "pero su sus está este esta yo muy"
+            "el la los las y es son de que en un una por para con se del al lo como más pero "
+            "su sus está este esta yo muy porque cuando también fue"
         ),
         "Portuguese": (
-            "o a os as e é são de que em um uma por para com não se do da dos das no na como "
-            "mais mas seu sua você ou eu muito ao à pelo pela isso esta este tem"
+            "os e é são de que em um uma por para com não se da dos das na como mais mas seu "
+            "sua você ou eu muito ao à pelo pela isso esta este tem ele ela foi também "
+            "porque quando"
         ),
         "Italian": (
-            "il lo la gli le e è sono di che in un una per con non si del della dei al come "
-            "più ma suo sua questo questa io nel sul sulla nella alla dal dalla ho hai ha anche "
-            "se cosa"
+            "il lo la gli le e è sono di che in un una per con non si del della dei al più "
+            "ma suo sua questo questa io nel sul sulla nella alla dal dalla ho hai ha anche "
+            "se cosa perché quando"
         ),
         "Dutch": (
-            "de het en is zijn was van een dat die niet met voor op te ook hij zij wij wordt "
-            "kan of maar als bij naar aan door om er"
+            "de het en zijn van een dat die niet met voor op te ook hij zij wij wordt kan "
+            "maar als bij naar aan er geen wat wel deze hebben heeft"
         ),
     }.items()
 }
+_ADDRESS = re.compile(r"\S*(?:://|[\w-]/[\w-])\S*")
 _NAMED = re.compile(
     r"\b(?:translat\w*|languages?|übersetz\w*|tradu\w+|idiomas?|langues?|sprachen?|pronounce\w*|"
     r"english|german|french|spanish|portuguese|italian|dutch|latin|greek|russian|ukrainian|polish|"
@@ -98,7 +103,7 @@ def language(text: str) -> str:
 
 def _hits(text: str) -> Counter[str]:
     """How many of the words are function words of each language."""
-    said = Counter(words(text))
+    said = Counter(words(_ADDRESS.sub(" ", without_code(text))))
     return Counter(
         {
             name: sum(count for word, count in said.items() if word in known)

@@ -52,6 +52,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "a translation": ("Translate: the tide", "", "Das ist die Flut, und sie kommt oft.", ""),
     "a language named": ("Greet me in Greek.", "", "Καλημέρα σας, χαίρομαι που σας βλέπω!", ""),
     "a foreign word": (ASK, "", f"{GOOD} Russians call the tide прилив.", ""),
+    "an address": (ASK, "", "- https://docs.example.com/en/latest/de/la/se/o.html, in en/en.", ""),
     "a formula": (ASK, "", "F = G · m · M / r², and α, β, γ are angles of the three bodies.", ""),
     "according to a rule": (ASK, "", f"According to principle 3: {GOOD}", "rules_cited"),
     "following a rule": (ASK, "", f"{GOOD} This follows rule 7 (candor).", "rules_cited"),

@@ -24,6 +24,19 @@ def test_languages(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Tell me a joke about a baker.",
+        "Write a short program that counts words in a file.",
+        "Do as I do: take a map, a lamp and no coat.",
+        "I'm a man, I'm a woman, I'm a cook and a baker.",
+    ],
+)
+def test_plain_english_with_words_of_others(text: str) -> None:
+    assert language(text) == "English"
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [
         ("Boat", "LATIN"), ("лодка", "CYRILLIC"), ("βάρκα", "GREEK"), ("船でみずうみへ", "CJK"),
