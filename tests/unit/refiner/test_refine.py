@@ -125,7 +125,9 @@ async def test_engine_errors_give_failed_rows() -> None:
 async def test_every_filter_can_be_switched_off() -> None:
     off = RefineFilterSettings(
         header_leak=False, unfinished=False, meta_leak_run=0, introduction_run=0,
-        section_headings=(), prompt_copy_share=1, min_distinct=0,
+        section_headings=(), prompt_copy_share=1, min_distinct=0, exemplar_turn_run=0,
+        repeated_parts=False, input_copy_share=1, other_language=False, rules_cited=False,
+        introductions=False,
     )  # fmt: skip
     for text, reason in REJECTED.values():
         row = await refine(text, RefinerSettings(filters=off))

@@ -55,7 +55,22 @@ MOVED = (
 )
 
 
-ADDED: Mapping[str, Any] = {}
+_FORM_FILTERS_OFF = {
+    "exemplar_turn_run": 0,
+    "repeated_parts": False,
+    "input_copy_share": 1.0,
+    "other_language": False,
+    "rules_cited": False,
+    "introductions": False,
+}
+ADDED: Mapping[str, Any] = {
+    **{
+        f"{section}.filters.{name}": value
+        for section in ("align", "refine")
+        for name, value in {"preset": "ours", **_FORM_FILTERS_OFF}.items()
+    },
+    "align.filters.introduction_run": 0,
+}
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 
 
