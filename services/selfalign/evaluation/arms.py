@@ -72,14 +72,14 @@ async def evaluate_arm(
         benchmarks.append(await score_hhh(engine, inputs, tick("HHH")))
     if inputs.benchmarks.truthfulqa:
         benchmarks.append(await score_truthfulqa(engine, inputs, tick("TruthfulQA")))
-    rule_probes = await probe_rules(engine, inputs, tick("rules")) if role == "base" else ()
+    probes = await probe_rules(engine, inputs, tick("rules")) if role == "base" else ()
     return ArmResults(
         role=role,
         model_id=info.model_id,
         seconds=round(time.monotonic() - started, 2),
         answers=tuple(answers),
         benchmarks=tuple(benchmarks),
-        rule_probes=rule_probes,
+        probes=probes,
         left_out=left_out,
     )
 
@@ -132,7 +132,7 @@ def merge(
     ordered = tuple(by_role[role] for role in MODEL_ROLES if role in by_role)
     answers = [answer for arm in ordered for answer in arm.answers]
     ranks = on_task.ranks if on_task else ()
-    outcomes = [outcome for arm in ordered for outcome in arm.probe_outcomes]
+    outcomes = [outcome for arm in ordered for outcome in arm.outcomes]
     baseline, measured = measures(answers, ranks, outcomes, inputs.settings.confidence)
     return EvaluationResults(
         version=2,
@@ -156,5 +156,5 @@ def merge(
             for accuracy in accuracies(arm.role, scores, inputs)
         ),
         citations=citations(inputs),
-        agreement=agreement(inputs, [probe for arm in ordered for probe in arm.rule_probes]),
+        agreement=agreement(inputs, [probe for arm in ordered for probe in arm.probes]),
     )

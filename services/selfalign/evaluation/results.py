@@ -210,7 +210,7 @@ class ArmResults(Record):
     seconds: float
     answers: tuple[HeldOutAnswer, ...] = ()
     benchmarks: tuple[BenchmarkScores, ...] = ()
-    rule_probes: tuple[RuleProbe, ...] = ()
-    probe_outcomes: tuple[ProbeOutcome, ...] = ()
+    probes: tuple[RuleProbe, ...] = ()
+    outcomes: tuple[ProbeOutcome, ...] = ()
     left_out: dict[Arm, str] = {}
     """Arms that were not asked -> why."""

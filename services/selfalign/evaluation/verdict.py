@@ -25,12 +25,14 @@ class Finding:
     kind: Kind
     """`open`: no difference that chance would not make."""
     title: str
-    text: str
-    """Shares, items won and lost, p."""
+    change: str
+    """Share of the baseline -> share of the judged arm."""
+    counts: str
+    """n, items lost and won, p."""
 
     def __str__(self) -> str:
         words = {"worse": "Worse", "better": "Better", "open": "Within chance"}
-        return f"{words[self.kind]}: {self.title}, {self.text}"
+        return f"{words[self.kind]}: {self.title} {self.change} ({self.counts})"
 
 
 def judged_arm(results: EvaluationResults) -> Arm | None:
@@ -49,20 +51,22 @@ def kind_of(test: PairedTest) -> Kind:
 def findings(results: EvaluationResults) -> list[Finding]:
     """The judged arm's measures: worse ones first, then better ones, then the open ones.
 
-    Within each kind the largest net loss stands first, as a share of the items.
+    Within each kind the largest difference stands first; of the open ones the largest loss.
     """
     arm = judged_arm(results)
     if arm is None or results.baseline is None:
         return []
     order: list[Kind] = ["worse", "better", "open"]
-    compared = [
-        (measure, measure.tests[arm]) for measure in results.measures if arm in measure.tests
-    ]
-    compared.sort(key=lambda one: (one[1].won - one[1].lost) / one[1].n)
+    tests = [(measure, measure.tests[arm]) for measure in results.measures if arm in measure.tests]
+
+    def size(one: tuple[Measure, PairedTest]) -> float:
+        net = (one[1].won - one[1].lost) / one[1].n
+        return -net if kind_of(one[1]) == "better" else net
+
     return [
-        Finding(kind, measure.title, _text(measure, results.baseline, arm, test))
+        _finding(results.baseline, measure, arm)
         for kind in order
-        for measure, test in compared
+        for measure, test in sorted(tests, key=size)
         if kind_of(test) == kind
     ]
 
@@ -77,8 +81,8 @@ def verdict_lines(results: EvaluationResults) -> list[str]:
     lines += [str(one) for one in worse] or [nothing_worse()]
     better = [one for one in found if one.kind == "better"]
     lines += [str(one) for one in better] or ["Nothing is better beyond chance."]
-    lines += [str(one) for one in found if one.kind == "open"]
-    return lines
+    still = [f"{one.title} {one.change}" for one in found if one.kind == "open"]
+    return [*lines, f"Within chance: {'; '.join(still)}."] if still else lines
 
 
 def heading(results: EvaluationResults) -> str:
@@ -114,7 +118,11 @@ def _digits(value: float) -> str:
     return f"{value:g}".removeprefix("0") if value < 1 else "1"
 
 
-def _text(measure: Measure, baseline: Arm, arm: Arm, test: PairedTest) -> str:
-    before, after = measure.shares[baseline], measure.shares[arm]
-    change = f"{percent(before.value)} -> {percent(after.value)}"
-    return f"{change} (n = {test.n}: {test.lost} lost, {test.won} won, {p_text(test.p)})"
+def _finding(baseline: Arm, measure: Measure, arm: Arm) -> Finding:
+    before, after, test = measure.shares[baseline], measure.shares[arm], measure.tests[arm]
+    return Finding(
+        kind=kind_of(test),
+        title=measure.title,
+        change=f"{percent(before.value)} -> {percent(after.value)}",
+        counts=f"n = {test.n}: {test.lost} lost, {test.won} won, {p_text(test.p)}",
+    )

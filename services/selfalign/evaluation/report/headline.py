@@ -18,12 +18,12 @@ from selfalign.evaluation.verdict import (
 )
 
 MEANINGS = {
-    "usable": "direct, ended, passes the run's filters, does not decline",
-    "on_task": "likelier after its question than after {neighbours} similar ones; chance {chance}",
+    "usable": "well-formed, ended, not declined",
+    "on_task": "likeliest of {questions}; chance {chance}",
     "ended": "before the length limit",
-    "answered": "neither declined nor empty",
-    "probes": "prompts with a principle's right answer",
+    "answered": "not declined, not empty",
 }
+"""What a measure counts, in a few words; the section on held-out prompts says it whole."""
 
 
 def headline_section(view: RunView) -> Markup:
@@ -66,8 +66,9 @@ def _verdict(found: list[Finding]) -> list[Markup]:
 
 def _item(one: Finding, word: str, kind: str) -> Markup:
     badge = element("span", word, class_=f"badge {kind}")
-    text = one.text.replace("->", "→")
-    return element("li", badge, " ", element("b", one.title), f" {text}")
+    change = one.change.replace("->", "→")
+    counts = element("span", f"({one.counts})", class_="counts")
+    return element("li", badge, " ", element("b", one.title), f" {change} ", counts)
 
 
 def _plain(text: str) -> Markup:
@@ -94,25 +95,28 @@ def _table(results: EvaluationResults) -> Markup:
 
 def _name(measure: Measure, results: EvaluationResults) -> Markup:
     n = max((share.n for share in measure.shares.values()), default=0)
-    k = results.on_task.neighbours if results.on_task else 0
-    meaning = MEANINGS.get(measure.key, "").format(neighbours=k, chance=percent(1 / (k + 1)))
-    small = "; ".join(filter(None, (f"n = {number(n)}", meaning)))
-    return element("th", measure.title, element("small", small), class_="t", scope="row")
+    questions = (results.on_task.neighbours if results.on_task else 0) + 1
+    meaning = MEANINGS.get(measure.key, "").format(
+        questions=questions, chance=percent(1 / questions)
+    )
+    counted = element("span", f"n = {number(n)}", class_="count")
+    more = [element("small", meaning)] if meaning else []
+    return element("th", measure.title, " ", counted, *more, class_="t", scope="row")
 
 
 def _cell(measure: Measure, arm: Arm, judged: bool) -> Markup:
     share, test = measure.shares.get(arm), measure.tests.get(arm)
     if share is None:
         return element("td", MISSING, class_="m")
-    parts = [element("b", percent(share.value)), " ", _interval(share), _meter(share, arm)]
-    if test is not None:
-        parts.append(_test(test))
-    return element("td", *parts, class_="m judged" if judged else "m")
+    first = element("div", element("b", percent(share.value)), _meter(share, arm), class_="line1")
+    tested = [_test(test)] if test is not None else []
+    second = element("div", _interval(share), *tested, class_="line2")
+    return element("td", first, second, class_="m judged" if judged else "m")
 
 
 def _interval(share: IntervalEstimate) -> Markup:
     low, high = (percent(end).removesuffix(" %") for end in (share.low, share.high))
-    return element("span", f"{low} – {high}", class_="interval")
+    return element("span", f"{low}–{high}", class_="interval")
 
 
 def _meter(share: IntervalEstimate, arm: Arm) -> Markup:
@@ -129,5 +133,5 @@ def _meter(share: IntervalEstimate, arm: Arm) -> Markup:
 
 def _test(test: PairedTest) -> Markup:
     kind = {"worse": "bad", "better": "good", "open": ""}[kind_of(test)]
-    text = f"+{test.won} −{test.lost}, {p_text(test.p)}"
-    return element("small", text, class_=f"test {kind}".strip())
+    text = f"+{test.won} −{test.lost} {p_text(test.p).replace(' ', '')}"
+    return element("span", text, class_=f"test {kind}".strip())

@@ -50,7 +50,7 @@ def _verdict(results: EvaluationResults) -> str:
         (_safe(each.title), *(_measured(each, arm, results.baseline) for arm in arms))
         for each in results.measures
     ]
-    body = "\n\n".join(("\n".join(lines), _table(head, rows), baseline_note()))
+    body = "\n\n".join(("\n".join(lines), _table(head, rows), _safe(baseline_note())))
     return _section("What changed", body)
 
 

@@ -91,15 +91,15 @@ def _tiles(view: RunView) -> list[Markup]:
 
 def _result_tiles(results: EvaluationResults) -> list[Markup]:
     """Benchmarks with items enough for a figure: the few built-in ones make none."""
-    sources = {s.benchmark: s.source for arm in results.arms for s in arm.benchmarks}
+    of_files = {
+        s.benchmark for arm in results.arms for s in arm.benchmarks if not s.source.built_in
+    }
     tiles = []
     for benchmark, name in (("hhh", "HHH accuracy"), ("truthfulqa", "TruthfulQA MC1")):
         found = {
             each.role: each.accuracy
             for each in results.accuracies
-            if each.benchmark == benchmark
-            and each.category == ""
-            and not sources[each.benchmark].built_in
+            if each.benchmark == benchmark and benchmark in of_files and each.category == ""
         }
         before, after = found.get("base"), found.get("final")
         if before and after:

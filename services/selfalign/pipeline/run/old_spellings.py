@@ -70,6 +70,8 @@ ADDED: Mapping[str, Any] = {
         for name, value in {"preset": "ours", **_FORM_FILTERS_OFF}.items()
     },
     "align.filters.introduction_run": 0,
+    "evaluate.neighbours": 0,
+    "evaluate.on_task_chars": 600,
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 
