@@ -46,7 +46,7 @@ def measures(
         "Usable answers": ("usable", answer_outcomes(answers)["usable"]),
         "On task": ("on_task", rank_outcomes(ranks)),
         "Ended by itself": ("ended", answer_outcomes(answers)["ended"]),
-        "Ordinary requests answered": ("answered", answer_outcomes(answers)["answered"]),
+        "Requests answered": ("answered", answer_outcomes(answers)["answered"]),
         "All probes": (PROBES, probe_outcomes(probes)),
         **{
             f"Probe: {kind}": (
