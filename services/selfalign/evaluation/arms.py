@@ -9,6 +9,7 @@ from selfalign.evaluation.concurrency import Progress, no_progress
 from selfalign.evaluation.evaluation_inputs import EvaluationInputs
 from selfalign.evaluation.held_out import answer_held_out, summarise
 from selfalign.evaluation.multiple_choice import score_hhh, score_truthfulqa
+from selfalign.evaluation.probe_answers import ask_probes
 from selfalign.evaluation.results import (
     BENCHMARKS,
     ROLE_ARMS,
@@ -61,6 +62,11 @@ async def evaluate_arm(
         for arm in ROLE_ARMS[role]
         for answer in await answer_held_out(arm, engine, inputs, tick(f"answers ({arm})"))
     ]
+    outcomes = [
+        outcome
+        for arm in ROLE_ARMS[role]
+        for outcome in await ask_probes(arm, engine, inputs, tick(f"probes ({arm})"))
+    ]
     benchmarks = []
     if inputs.benchmarks.hhh:
         benchmarks.append(await score_hhh(engine, inputs, tick("HHH")))
@@ -74,6 +80,7 @@ async def evaluate_arm(
         answers=tuple(answers),
         benchmarks=tuple(benchmarks),
         probes=probes,
+        outcomes=tuple(outcomes),
     )
 
 

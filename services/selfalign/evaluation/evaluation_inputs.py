@@ -6,6 +6,7 @@ from selfalign.constitution.schema import Constitution
 from selfalign.evaluation.benchmark_files import Benchmarks
 from selfalign.evaluation.bootstrap import Bootstrap
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
+from selfalign.evaluation.probes.probe import Probe
 from selfalign.storage.rows import PromptItem, Row, RowStatus
 from selfalign.storage.store import Store
 from selfalign.storage.tables import read_rows, to_rows
@@ -24,6 +25,8 @@ class EvaluationInputs:
     aligned: tuple[Row, ...]
     """Accepted rows of stage 2, for the rule citations and the probe."""
     benchmarks: Benchmarks
+    probes: tuple[Probe, ...] = ()
+    """Prompts of the principles, whose answers are scored without a judge."""
 
     @property
     def bootstrap(self) -> Bootstrap:

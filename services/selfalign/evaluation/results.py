@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from selfalign.evaluation.probes.results import ProbeOutcome
 from selfalign.roles import MODEL_ROLES, ModelRole
 
 Arm = Literal["base_constitution", "base", "engraved", "final"]
@@ -146,6 +147,8 @@ class ArmResults(Record):
     answers: tuple[HeldOutAnswer, ...] = ()
     benchmarks: tuple[BenchmarkScores, ...] = ()
     probes: tuple[RuleProbe, ...] = ()
+    outcomes: tuple[ProbeOutcome, ...] = ()
+    """Of the probes of the principles, arm by arm."""
 
 
 class AnswerSummary(Record):

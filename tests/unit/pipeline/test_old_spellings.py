@@ -39,7 +39,10 @@ align: {temperature: 0.6, answer_lead: Well}
 prompts: {count: 2}
 evaluate: {held_out: 1}
 """
-NEW_FILE = OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}")
+# Settings of later defaults stand at what the version before did.
+NEW_FILE = OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}").replace(
+    "held_out: 1", "held_out: 1, probes_per_kind: 0"
+)
 # As the version before computed them.
 DIGESTS = {
     "topics": "5d8a30d42be98885",

@@ -55,7 +55,11 @@ MOVED = (
 )
 
 
-ADDED: Mapping[str, Any] = {}
+ADDED: Mapping[str, Any] = {
+    "evaluate.probes_file": None,
+    # Runs of before asked none.
+    "evaluate.probes_per_kind": 0,
+}
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 
 
