@@ -13,6 +13,7 @@ from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.held_out import answer_held_out, summarise
 from selfalign.evaluation.multiple_choice import score_hhh, score_truthfulqa
 from selfalign.evaluation.on_task import rank_answers
+from selfalign.evaluation.probe_answers import ask_probes
 from selfalign.evaluation.results import (
     BENCHMARKS,
     ROLE_ARMS,
@@ -67,6 +68,12 @@ async def evaluate_arm(
         if arm not in left_out
         for answer in await answer_held_out(arm, engine, inputs, tick(f"answers ({arm})"))
     ]
+    outcomes = [
+        outcome
+        for arm in ROLE_ARMS[role]
+        if arm not in left_out
+        for outcome in await ask_probes(arm, engine, inputs, tick(f"probes ({arm})"))
+    ]
     benchmarks = []
     if inputs.benchmarks.hhh:
         benchmarks.append(await score_hhh(engine, inputs, tick("HHH")))
@@ -81,6 +88,7 @@ async def evaluate_arm(
         benchmarks=tuple(benchmarks),
         probes=probes,
         left_out=left_out,
+        outcomes=tuple(outcomes),
     )
 
 

@@ -43,6 +43,11 @@ class EvaluationSettings(Section):
     """Number of HHH items to use, drawn by hash; all without a value, 0 skips the benchmark."""
     truthfulqa_limit: Count | None = None
     """The same for TruthfulQA."""
+    probes_file: Path | None = None
+    """Probes of your own constitution (YAML or JSON lines: id, kind, prompt, scorer, expected; see
+    docs/operating/probes.md), in place of the built-in ones."""
+    probes_per_kind: Count | None = None
+    """Number of probes of each kind, drawn by hash; all without a value, 0 asks none."""
     probe_rows: Count = 64
     """Aligned rows whose claimed rules are probed, one request for each row and rule."""
     logprob_floor: Annotated[float, Field(lt=0.0, ge=-1000.0)] = -15.0

@@ -10,6 +10,7 @@ from selfalign.constitution.schema import Constitution
 from selfalign.evaluation.benchmark_files import Benchmarks
 from selfalign.evaluation.bootstrap import Bootstrap
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
+from selfalign.evaluation.probes.probe import Probe
 from selfalign.filters.rejection import Rejection
 from selfalign.storage.rows import PromptItem, Row, RowStatus
 from selfalign.storage.store import Store
@@ -59,6 +60,8 @@ class EvaluationInputs:
     """Of the run's students."""
     own: AskedLayout | str
     """The base model's own chat template, or why there is none."""
+    probes: tuple[Probe, ...] = ()
+    """Prompts of the principles, whose answers are scored without a judge."""
 
     @property
     def bootstrap(self) -> Bootstrap:

@@ -212,5 +212,6 @@ class ArmResults(Record):
     benchmarks: tuple[BenchmarkScores, ...] = ()
     probes: tuple[RuleProbe, ...] = ()
     outcomes: tuple[ProbeOutcome, ...] = ()
+    """Of the probes of the principles, arm by arm."""
     left_out: dict[Arm, str] = {}
     """Arms that were not asked -> why."""

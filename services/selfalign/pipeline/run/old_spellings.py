@@ -72,8 +72,14 @@ ADDED: Mapping[str, Any] = {
     "align.filters.introduction_run": 0,
     "evaluate.neighbours": 0,
     "evaluate.on_task_chars": 600,
+    "evaluate.probes_file": None,
+    # Runs of before asked none.
+    "evaluate.probes_per_kind": 0,
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
+ADDED_FILES = ("evaluate.probes_file",)
+"""Settings among them that name a file of their section's stage, of which the fingerprint holds a
+digest: without a file, stored runs had what is built in, or nothing."""
 
 
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
@@ -127,10 +133,12 @@ def translated_fingerprint(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
 
     Digests of manifests are always taken of what is stored.
     """
-    return {
-        name: translated(value) if name == "settings" else value
-        for name, value in fingerprint.items()
-    }
+    found = dict(fingerprint)
+    settings = found.get("settings", {})
+    if "files" in found:
+        added = {name: "builtin" for name in ADDED_FILES if name.partition(".")[0] in settings}
+        found["files"] = {**added, **found["files"]}
+    return {**found, "settings": translated(settings)}
 
 
 def _old_settings(values: Mapping[str, Any]) -> Iterator[tuple[Moved, Any]]:

@@ -9,6 +9,7 @@ from selfalign.errors import DataError
 from selfalign.evaluation.arms import evaluate_arm, judge_answers, merge
 from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.evaluation.evaluation_inputs import EvaluationInputs, aligned_rows
+from selfalign.evaluation.probes.probes_file import drawn_per_kind, load_probes
 from selfalign.evaluation.report.run_card import render_card
 from selfalign.evaluation.report.run_report import render_report
 from selfalign.evaluation.report.run_stages import ReportStages
@@ -110,6 +111,7 @@ class EvaluateStage(Stage):
             held_out=tuple(self._item(run, row) for row in held_out_prompts(run)),
             aligned=aligned_rows(run.store, run.prefix(align.STAGE.name)),
             benchmarks=load_benchmarks(settings),
+            probes=drawn_per_kind(load_probes(settings.probes_file), settings.probes_per_kind),
             filters=AnswerFilter(constitution, run.config.refine.filters),
             layout=HeadersAsked(constitution),
             own="this layout has no chat template",
@@ -133,5 +135,10 @@ STAGE = EvaluateStage(
     after=tuple(stage.STAGE.name for stage in (prompts, align, engrave, refine, distill)),
     settings=("evaluate",),
     results=(("report", "report.html"), ("card", "card.md")),
-    files=("constitution", "evaluate.hhh_file", "evaluate.truthfulqa_file"),
+    files=(
+        "constitution",
+        "evaluate.hhh_file",
+        "evaluate.truthfulqa_file",
+        "evaluate.probes_file",
+    ),
 )
