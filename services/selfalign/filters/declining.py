@@ -12,6 +12,8 @@ import re
 SENTENCES = 4
 """At the beginning of an answer, in which a declining answer says so: small models open with a
 courtesy or two."""
+READ_CHARS = 2000
+"""From the beginning of an answer; what comes later is not read."""
 
 _ADVERB = (
     r"(?:(?:really|simply|just|also|unfortunately|therefore|currently|actually|honestly|truly|"
@@ -139,7 +141,7 @@ def declines(answer: str) -> str | None:
         `SENTENCES` sentences. None as well for an answer that declines and then goes on to answer
         ("However, here is how"), for a letter in someone's name and for what is quoted.
     """
-    text = _QUOTED.sub('""', _plain(answer))
+    text = _QUOTED.sub('""', _plain(answer[:READ_CHARS]))
     if _LETTER.match(text):
         return None
     start = 0

@@ -6,6 +6,7 @@ all told as their reader did, which is what the test holds; the next unseen ones
 """
 
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 import yaml
@@ -41,6 +42,13 @@ def test_the_words_are_given() -> None:
 def test_what_comes_late_is_no_declining() -> None:
     before = "The sea is wide. It is cold. It is green. It moves. "
     assert declines(f"{before}I cannot help with that.") is None
+
+
+@pytest.mark.parametrize("words", ["i cannot help. however x ", "this request is harmful ", "'a"])
+def test_long_answers_take_no_longer(words: str) -> None:
+    start = perf_counter()
+    declines(words * 20_000)
+    assert perf_counter() - start < 2
 
 
 @given(st.text(max_size=300))
