@@ -90,9 +90,13 @@ def prompt_copied(answer: str, instruction: str, input: str, max_share: float) -
 def input_copied(answer: str, input: str, max_share: float) -> Rejection | None:
     """`input_copied`: the input stands in the answer unchanged, and is most of it.
 
-    Letter for letter, so that a corrected or punctuated text is none."""
+    Letter for letter, so that a corrected or punctuated text is none; nor is one that goes on from
+    the input's end, as a story or a program to be completed does."""
     given, said = " ".join(input.split()), " ".join(answer.split())
     if len(given.split()) < _MIN_INPUT_WORDS or given not in said:
+        return None
+    before, _, after = said.partition(given)
+    if not before.strip("`\"' ") and len(after.split()) >= _MIN_INPUT_WORDS:
         return None
     share = len(given) / len(said)
     if share <= max_share:

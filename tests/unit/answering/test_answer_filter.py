@@ -38,6 +38,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "input unchanged": ("Correct it.", INPUT, f"Here you are: {INPUT}", "input_copied"),
     "input over lines": ("Correct it.", INPUT, INPUT.replace(",", ",\n") + " Ok.", "input_copied"),
     "input corrected": ("Correct it.", INPUT, "The ship had left the harbour before dawn.", ""),
+    "input continued": ("Go on.", INPUT, f"{INPUT} and the crew was asleep below.", ""),
     "input quoted": ("Explain it.", INPUT, f"'{INPUT}' means that {GOOD}", ""),
     "short input": ("Say it.", "good day", "Good day is what you say.", ""),
     "other script": (ASK, "", "Луна притягивает воду, поэтому возникает прилив.", "other_language"),
