@@ -10,7 +10,7 @@ import yaml
 
 from selfalign.cli.display import make_display
 from selfalign.errors import ConfigError, Interrupted
-from selfalign.events import Event, EventSink, Note, ResultPlace
+from selfalign.events import Event, EventSink, Note, ResultPlace, Verdict
 from selfalign.pipeline.executors.register import make_executor
 from selfalign.pipeline.progress.run_metrics import RunMetrics
 from selfalign.pipeline.run.config import RunConfig
@@ -18,6 +18,7 @@ from selfalign.pipeline.run.run_file import load_run_config
 from selfalign.pipeline.runner.preflight import check_stages, prepare
 from selfalign.pipeline.runner.reuse import reuse_stages
 from selfalign.pipeline.runner.runner import Runner
+from selfalign.pipeline.stages import evaluate
 from selfalign.pipeline.stages import register as stages
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.open import open_store
@@ -85,6 +86,8 @@ def _run(config: RunConfig, until: Stage, reuse: str | None, show: EventSink) ->
             for label, name in stage.results:
                 path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")
                 show(ResultPlace(label=label, path=path))
+        for line in evaluate.STAGE.verdict(run):
+            show(Verdict(stage=evaluate.STAGE.name, text=line))
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -21,8 +21,14 @@ class HeldOutSampling(AnswerSampling):
 class EvaluationSettings(Section):
     """Stage `evaluate`."""
 
-    held_out: Count = 100
-    """Prompts kept out of training, which all arms answer."""
+    held_out: Count = 250
+    """Prompts kept out of training, which all arms answer. With 250 a share is known to within
+    about 6 percentage points; a difference of about 10 shows."""
+    neighbours: Count = 3
+    """Other questions of which an answer's own must be the likelier one, for it to be on task; 0
+    leaves that out."""
+    on_task_chars: PositiveInt = 600
+    """Characters of an answer that are scored for it."""
     sampling: HeldOutSampling = HeldOutSampling()
     calls: Calls = "one"
     """Calls for one answer of the base model under the constitution, as in stage 2."""

@@ -1,10 +1,12 @@
 """Answers that decline are told from those that do not, by labelled answers of our own.
 
-Agreement with the labels of `unseen`, before the patterns were mended by its five misses: 35 of 40.
-Now the 115 labelled answers are all told as their reader did, which is what the test holds.
+Agreement with the labels before the patterns were mended by their misses: `unseen` 35 of 40; 128
+answers of a small model 124 (8 of 11 declining, 116 of 117 others). Now the labelled answers are
+all told as their reader did, which is what the test holds; the next unseen ones will not all be.
 """
 
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 import yaml
@@ -38,8 +40,15 @@ def test_the_words_are_given() -> None:
 
 
 def test_what_comes_late_is_no_declining() -> None:
-    before = "The sea is wide. It is cold. It is green. "
+    before = "The sea is wide. It is cold. It is green. It moves. "
     assert declines(f"{before}I cannot help with that.") is None
+
+
+@pytest.mark.parametrize("words", ["i cannot help. however x ", "this request is harmful ", "'a"])
+def test_long_answers_take_no_longer(words: str) -> None:
+    start = perf_counter()
+    declines(words * 20_000)
+    assert perf_counter() - start < 2
 
 
 @given(st.text(max_size=300))

@@ -14,7 +14,7 @@ import yaml
 
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
-from selfalign.pipeline.run.old_spellings import MOVED, translated
+from selfalign.pipeline.run.old_spellings import ADDED, MOVED, translated
 from selfalign.pipeline.run.run import Run, create_or_resume, open_run
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.pipeline.runner.fingerprint import (
@@ -39,10 +39,21 @@ align: {temperature: 0.6, answer_lead: Well}
 prompts: {count: 2}
 evaluate: {held_out: 1}
 """
-# Settings of later defaults stand at what the version before did.
-NEW_FILE = OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}").replace(
-    "held_out: 1", "held_out: 1, probes_per_kind: 0"
-)
+
+
+def _with_added(text: str) -> str:
+    """The run file with the settings that came later, at the values that change nothing."""
+    values = yaml.safe_load(text)
+    for dotted, value in ADDED.items():
+        *parents, last = dotted.split(".")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place.setdefault(last, value)
+    return yaml.safe_dump(values, default_flow_style=None, sort_keys=False)
+
+
+NEW_FILE = _with_added(OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}"))
 # As the version before computed them.
 DIGESTS = {
     "topics": "5d8a30d42be98885",

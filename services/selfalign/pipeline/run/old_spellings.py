@@ -55,7 +55,23 @@ MOVED = (
 )
 
 
+_FORM_FILTERS_OFF = {
+    "exemplar_turn_run": 0,
+    "repeated_parts": False,
+    "input_copy_share": 1.0,
+    "other_language": False,
+    "rules_cited": False,
+    "introductions": False,
+}
 ADDED: Mapping[str, Any] = {
+    **{
+        f"{section}.filters.{name}": value
+        for section in ("align", "refine")
+        for name, value in {"preset": "ours", **_FORM_FILTERS_OFF}.items()
+    },
+    "align.filters.introduction_run": 0,
+    "evaluate.neighbours": 0,
+    "evaluate.on_task_chars": 600,
     "evaluate.probes_file": None,
     # Runs of before asked none.
     "evaluate.probes_per_kind": 0,
