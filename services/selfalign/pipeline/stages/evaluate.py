@@ -16,7 +16,7 @@ from selfalign.evaluation.report.run_stages import ReportStages
 from selfalign.evaluation.report.run_view import RESULTS_NAME, load_results, load_run_view
 from selfalign.evaluation.report.verdict import verdict_lines
 from selfalign.evaluation.results import ArmResults, OnTaskResults
-from selfalign.evaluation.student_layout import HeadersAsked
+from selfalign.layout.headers import HeadersLayout
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
@@ -113,7 +113,7 @@ class EvaluateStage(Stage):
             benchmarks=load_benchmarks(settings),
             probes=drawn_per_kind(load_probes(settings.probes_file), settings.probes_per_kind),
             filters=AnswerFilter(constitution, run.config.refine.filters),
-            layout=HeadersAsked(constitution),
+            layout=HeadersLayout(constitution),
             own="this layout has no chat template",
         )
 
