@@ -6,6 +6,9 @@ from selfalign.constitution.schema import Constitution
 from selfalign.evaluation.benchmark_files import Benchmarks
 from selfalign.evaluation.bootstrap import Bootstrap
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
+from selfalign.layout.build import make_layout
+from selfalign.layout.chat_template import ChatTemplate
+from selfalign.layout.contract import Layout
 from selfalign.storage.rows import PromptItem, Row, RowStatus
 from selfalign.storage.store import Store
 from selfalign.storage.tables import read_rows, to_rows
@@ -24,6 +27,13 @@ class EvaluationInputs:
     aligned: tuple[Row, ...]
     """Accepted rows of stage 2, for the rule citations and the probe."""
     benchmarks: Benchmarks
+    chat_template: ChatTemplate | None = None
+    """The run's, by which its students are asked; None: under the published headers."""
+
+    @property
+    def layout(self) -> Layout:
+        """How the run's students are asked."""
+        return make_layout(self.constitution, self.chat_template)
 
     @property
     def bootstrap(self) -> Bootstrap:

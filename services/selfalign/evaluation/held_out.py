@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from selfalign.answering.constitution_calls import CallPlan, ConstitutionCaller
 from selfalign.constitution.parse import parse_completion
-from selfalign.constitution.render import engine_stops, render_student_prompt, student_stops
+from selfalign.constitution.render import engine_stops
 from selfalign.constitution.schema import Constitution
 from selfalign.evaluation.concurrency import ItemFailure, catch_item_failure, map_bounded
 from selfalign.evaluation.evaluation_inputs import EvaluationInputs
@@ -59,11 +59,11 @@ async def answer_held_out(
 
 
 def _student_ask(engine: Engine, inputs: EvaluationInputs) -> Ask:
-    c, settings = inputs.constitution, inputs.settings
-    params = settings.sampling.model_copy(update={"stop": student_stops(c)})
+    layout, settings = inputs.layout, inputs.settings
+    params = settings.sampling.model_copy(update={"stop": layout.stops})
 
     async def ask(prompt: PromptItem, seed: int) -> Completion:
-        text = render_student_prompt(c, prompt.instruction, prompt.input)
+        text = layout.student_prompt(prompt.instruction, prompt.input)
         return await engine.generate(text, params, seed=seed, deadline_s=settings.deadline_s)
 
     return ask

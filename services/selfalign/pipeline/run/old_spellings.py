@@ -55,8 +55,15 @@ MOVED = (
 )
 
 
-ADDED: Mapping[str, Any] = {}
+ADDED: Mapping[str, Any] = {
+    "layout": "headers",
+    "chat_template": None,
+}
 """Dotted settings that stored runs may lack -> the value that gives their results."""
+
+_STUDENTS = ("engrave", "refine", "distill", "evaluate")
+READ_WITH: Mapping[str, tuple[str, ...]] = {"layout": _STUDENTS, "chat_template": _STUDENTS}
+"""Those of them that are no section's -> the sections of the stages that depend on them."""
 
 
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
@@ -100,7 +107,7 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         *parents, last = dotted.split(".")
         place = reduce(lambda place, name: place.get(name, {}), parents, result)
         # A fingerprint has the sections of its stage alone.
-        if place:
+        if place and (parents or not result.keys().isdisjoint(READ_WITH[dotted])):
             place.setdefault(last, value)
     return result
 

@@ -16,6 +16,7 @@ from selfalign.evaluation.report.run_view import load_run_view
 from selfalign.evaluation.results import ArmResults
 from selfalign.events import Step
 from selfalign.inference.client.build import build_engine
+from selfalign.pipeline.run.layout import LAYOUT_SETTINGS, kept_template
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
@@ -72,6 +73,7 @@ class EvaluateStage(Stage):
         settings = run.config.evaluate
         return EvaluationInputs(
             constitution=load_constitution(run.config.constitution),
+            chat_template=kept_template(run.config),
             settings=settings,
             held_out=tuple(self._item(run, row) for row in held_out_prompts(run)),
             aligned=aligned_rows(run.store, run.prefix(align.STAGE.name)),
@@ -114,7 +116,7 @@ class EvaluateStage(Stage):
 STAGE = EvaluateStage(
     name="evaluate",
     after=tuple(stage.STAGE.name for stage in (prompts, align, engrave, refine, distill)),
-    settings=("evaluate",),
+    settings=("evaluate", *LAYOUT_SETTINGS),
     results=(("report", "report.html"), ("card", "card.md")),
     files=("constitution", "evaluate.hhh_file", "evaluate.truthfulqa_file"),
 )
