@@ -24,7 +24,7 @@ class EvaluationSettings(Section):
     held_out: Count = 250
     """Prompts kept out of training, which all arms answer. With 250 a share is known to within
     about 6 percentage points; a difference of about 10 shows."""
-    neighbours: Count = 3
+    neighbours: Count = 5
     """Other questions of which an answer's own must be the likelier one, for it to be on task; 0
     leaves that out."""
     on_task_chars: PositiveInt = 600

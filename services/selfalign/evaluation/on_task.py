@@ -27,7 +27,7 @@ from selfalign.evaluation.results import HeldOutAnswer, OnTaskResults, TopicRank
 from selfalign.inference.contract.engine import ContinuationScore, Engine
 from selfalign.storage.rows import content_hash
 
-MAX_POOL = 1000
+MAX_POOL = 3000
 """Prompts of stage 2 that may be neighbours besides the held-out ones, drawn by hash."""
 MAX_QUESTION_CHARS = 1200
 _WORD = re.compile(r"\w+")

@@ -84,7 +84,7 @@ def test_neighbours_share_opening_and_words() -> None:
 
 def test_prompts_of_stage_2_are_neighbours_too() -> None:
     inputs = replace(over(BASIL), aligned=made_up_run.inputs().aligned)
-    assert len(neighbours(inputs)[prompt_id(BASIL)]) == 3
+    assert len(neighbours(inputs)[prompt_id(BASIL)]) == inputs.settings.neighbours
 
 
 @given(st.permutations([BASIL, MINT, HERBS, TAXES]))
