@@ -2,7 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
@@ -15,6 +15,7 @@ from selfalign.training_settings.hyperparameters import (
     MaxLength,
 )
 
+EndOfTurn = Literal["token", "marker"]
 Prefix = Annotated[str, Field(min_length=1, pattern=r"^[^/].*[^/]$|^[^/]$")]
 
 ANY_JSON: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
@@ -47,7 +48,7 @@ class LayoutConfig(Section):
     """The student's text: strings come rendered from the constitution (paper, section 3.3).
 
     prompt = strip(meta) + "\\n" + instruction [+ "\\n\\n" + input] + assistant_header;
-    completion = answer [+ end_marker if the answer is complete].
+    completion = answer [+ the end of turn if the answer is complete].
     """
 
     meta_prompts: tuple[NonEmpty, ...] = Field(min_length=1)
@@ -60,7 +61,11 @@ class LayoutConfig(Section):
     assistant_header: NonEmpty = ""
     """Stands before the assistant's turn."""
     end_marker: NonEmpty = ""
-    """Ends a complete answer."""
+    """What follows an answer in the published layout: the header of the user's next turn."""
+    end_of_turn: EndOfTurn = "token"
+    """What ends a complete answer. token: the model's own, which engines stop at: the chat
+    template's, or the tokenizer's EOS in place of the end marker. marker: no EOS is learned, as
+    published; who asks the model then has to stop it at the end marker."""
 
     @model_validator(mode="after")
     def _has_headers(self) -> "LayoutConfig":

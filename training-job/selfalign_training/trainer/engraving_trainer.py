@@ -110,7 +110,9 @@ class EngravingTrainer(SFTTrainer):
             return schedule
         schedule = base.create_scheduler(num_training_steps + 1, optimizer)
         assert isinstance(schedule, LambdaLR)
-        later = [partial(_one_step_later, factor) for factor in schedule.lr_lambdas]
+        later: list[Callable[[int], float]] = [
+            partial(_one_step_later, factor) for factor in schedule.lr_lambdas
+        ]
         self.lr_scheduler = LambdaLR(schedule.optimizer, later)
         return self.lr_scheduler
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-# Lengths are sorted inside windows of at most as many optimizer steps: little padding, still shuffled.
+# Lengths are sorted in windows of at most as many optimizer steps: little padding, still shuffled.
 WINDOW_STEPS = 50
-# An epoch has at least as many windows: sorted as one, small data would make the same batches again.
+# An epoch has as many windows or more: sorted as one, small data make the same batches again.
 WINDOWS = 4
 # A step is made of at most as many groups of like length, each of at least 16 sequences.
 GROUPS_IN_STEP = 8
