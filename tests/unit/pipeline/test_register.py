@@ -70,7 +70,9 @@ def test_what_a_stage_reads_comes_before_it(stage: Stage) -> None:
 @by_name
 def test_what_a_stage_depends_on_are_settings(stage: Stage) -> None:
     assert stage.settings
-    unknown = [name for name in (*stage.settings, *stage.files) if not resolves(name)]
+    unknown = [
+        name for name in (*stage.settings, *stage.files, *stage.own_files) if not resolves(name)
+    ]
     assert unknown == []
     assert resolves("evaluate.held_out")
     assert not resolves("evaluate.held_outs")

@@ -121,6 +121,9 @@ class TrainingConfig(Hyperparameters):
         and a job that goes on under a newer version has to find them.
         """
         values = self.model_dump(mode="json", exclude=set(without))
+        if self.layout.end_of_turn == "marker":
+            # As it was before there was a choice.
+            del values["layout"]["end_of_turn"]
         first = ("preset", "base_model", "data", "output", "layout")
         order = [*(name for name in first if name in values), *values]
         # As pydantic writes JSON, so that a job of an earlier version keeps its name.

@@ -27,10 +27,15 @@ class EndOfTurn:
 def eos_of_turn(tokenizer: Tokenizer) -> EndOfTurn:
     """The tokenizer's EOS. Raises ConfigError where it has none."""
     if tokenizer.eos_token is None or tokenizer.eos_token_id is None:
-        raise ConfigError(
-            f"layout.end_of_turn: token, but the base model's tokenizer has no EOS token; {REMEDY}"
-        )
+        raise no_end_token()
     return EndOfTurn(tokenizer.eos_token_id, tokenizer.eos_token)
+
+
+def no_end_token() -> ConfigError:
+    """The error of a tokenizer that names no EOS, where answers are to end with it."""
+    return ConfigError(
+        f"layout.end_of_turn: token, but the base model's tokenizer has no EOS token; {REMEDY}"
+    )
 
 
 def template_end_of_turn(after: str, tokenizer: Tokenizer) -> EndOfTurn:

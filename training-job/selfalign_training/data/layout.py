@@ -7,8 +7,8 @@ from jinja2 import TemplateError
 from selfalign.errors import ConfigError
 from selfalign.storage.rows import content_hash
 from selfalign_training.configuration.training_config import LayoutConfig
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.end_of_turn import EndOfTurn, eos_of_turn, template_end_of_turn
+from selfalign_training.data.source import Source
 from selfalign_training.data.tokenizer import Tokenizer
 
 

@@ -12,6 +12,7 @@ from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.old_spellings import translated_fingerprint
+from selfalign.pipeline.run.own_files import read_own_file
 from selfalign.pipeline.run.run import Run, differences, method_settings
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.manifest import Manifest
@@ -36,7 +37,7 @@ def stage_fingerprint(run: Run, stage: Stage) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "seed": run.config.seed,
         "settings": {name: reduce(getitem, name.split("."), settings) for name in stage.settings},
-        "files": {name: file_digest(run.config, name) for name in stage.files},
+        "files": given_files(run, stage),
         "model": weights_digest(run.config.model.weights),
         "upstream": upstream,
     }
@@ -83,3 +84,18 @@ def file_digest(config: RunConfig, name: str) -> str:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise ConfigError(f"{name}: {path} cannot be read: {error.strerror}") from error
+
+
+def given_files(run: Run, stage: Stage) -> dict[str, str]:
+    """Digests of the texts that the stage reads, by the settings that name them.
+
+    Raises:
+        ConfigError: one cannot be read.
+    """
+    digests = {name: file_digest(run.config, name) for name in stage.files}
+    for name in stage.own_files:
+        path: Any = reduce(getattr, name.split("."), run.config)
+        if path is not None:
+            data = read_own_file(run.store, str(path), name)
+            digests[name] = hashlib.sha256(data).hexdigest()[:16]
+    return digests

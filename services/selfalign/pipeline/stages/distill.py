@@ -8,6 +8,7 @@ STAGE = TrainingStage(
     after=(refine.STAGE.name,),
     settings=("distill",),
     files=("constitution",),
+    own_files=("distill.data.extra_rows",),
     results=(("adapter", "adapter"), ("model", "merged")),
     makes="final",
     rows_of=refine.STAGE.name,

@@ -8,6 +8,7 @@ STAGE = TrainingStage(
     after=(align.STAGE.name,),
     settings=("engrave",),
     files=("constitution",),
+    own_files=("engrave.data.extra_rows",),
     makes="engraved",
     rows_of=align.STAGE.name,
     paper_preset="paper",

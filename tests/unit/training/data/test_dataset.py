@@ -19,8 +19,8 @@ from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name
 from selfalign_training.configuration.reading import load_config
 from selfalign_training.configuration.training_config import TrainingConfig
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.dataset import Dataset, Sources, find_sources, load_dataset
+from selfalign_training.data.source import Source
 from selfalign_training.data.token_cache import Share, TokenCache
 from selfalign_training.launch.place import Place
 from support.training_data import byte_tokenizer, finish_stage

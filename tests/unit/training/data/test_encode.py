@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from selfalign.errors import ModelError
 from selfalign_training.configuration.training_config import LayoutConfig
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.encode import IGNORED, Example, encode
 from selfalign_training.data.layout import ChatLayout, HeaderLayout, Layout
+from selfalign_training.data.source import Source
 from support.training_data import CHAT_TEMPLATE, byte_tokenizer, fallback_tokenizer
 
 LAYOUT = LayoutConfig(

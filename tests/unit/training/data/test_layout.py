@@ -7,8 +7,8 @@ from tokenizers import AddedToken
 
 from selfalign.errors import ConfigError
 from selfalign_training.configuration.training_config import LayoutConfig
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.layout import ChatLayout, HeaderLayout, draw_meta_prompt, make_layout
+from selfalign_training.data.source import Source
 from support.training_data import CHAT_TEMPLATE, byte_tokenizer
 
 LAYOUT = LayoutConfig(

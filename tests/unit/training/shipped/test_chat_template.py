@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from jinja2 import TemplateError
 
 from selfalign_training.configuration.training_config import LayoutConfig
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.layout import make_layout
+from selfalign_training.data.source import Source
 from selfalign_training.shipped.chat_template import shipped_template
 from support.training_data import CHAT_TEMPLATE, byte_tokenizer
 

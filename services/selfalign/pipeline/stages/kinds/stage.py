@@ -27,6 +27,9 @@ class Stage(ABC):
     A change of one of them makes it another stage (FingerprintMismatch)."""
     files: tuple[str, ...] = ()
     """Dotted settings that name a text of the run's, whose content its output depends on."""
+    own_files: tuple[str, ...] = ()
+    """The same for texts that a run need not have, here or in its store: they are no part of the
+    stage's origin until the run names them."""
 
     results: tuple[tuple[str, str], ...] = ()
     """(label, name in its folder) of what the user gets of it when the run is done."""
