@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestServer
+from openai import AsyncOpenAI
 
+from selfalign.model_server.api.gate import Gate
+from selfalign.model_server.server_options import ModelServerSettings
+from selfalign.model_server.serving import build_api, build_app
 from support.training_data import CHAT_TEMPLATE
 from support.training_job import Job, MakeJob
 
@@ -64,6 +69,31 @@ def test_generate_over_the_chat_template(trained: Job) -> None:
     output = model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)[0]
     assert output[-1] == tokenizer.eos_token_id
     assert len(output) < inputs["input_ids"].shape[1] + NEW_TOKENS
+
+
+async def test_the_chat_route_of_our_server(trained: Job) -> None:
+    """Over openai's client: the pipeline's answer, ended by the end of turn."""
+    from transformers import pipeline
+
+    folder = trained.output / "merged"
+    chat: Any = pipeline("text-generation", model=str(folder), dtype="float32")
+    messages: Any = [{"role": "user", "content": QUESTION}]
+    (expected,) = chat(messages, max_new_tokens=NEW_TOKENS, do_sample=False)
+    api = build_api(ModelServerSettings(model=str(folder), dtype="fp32"))
+    server = TestServer(build_app(api, Gate()))
+    await server.start_server()
+    try:
+        url = str(server.make_url("/v1"))
+        async with AsyncOpenAI(base_url=url, api_key="unused", max_retries=0) as client:
+            answer = await client.chat.completions.create(
+                model="m", messages=messages, max_tokens=NEW_TOKENS, temperature=0
+            )
+    finally:
+        await server.close()
+        api.generator.engine.close()
+    (choice,) = answer.choices
+    assert choice.finish_reason == "stop"
+    assert choice.message.content == expected["generated_text"][-1]["content"]
 
 
 def test_what_is_shipped_names_no_folder_of_this_machine(trained: Job) -> None:

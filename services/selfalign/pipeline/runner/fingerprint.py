@@ -33,6 +33,10 @@ def stage_fingerprint(run: Run, stage: Stage) -> dict[str, Any]:
         if manifest is None:
             raise FingerprintMismatch(f"stage {stage.name} needs {name}, which is not done")
         upstream[name] = manifest_digest(manifest)
+    for name in stage.after_if_done:
+        manifest = run.manifest(name)
+        if manifest is not None:
+            upstream[name] = manifest_digest(manifest)
     return {
         "schema_version": SCHEMA_VERSION,
         "seed": run.config.seed,
@@ -54,6 +58,15 @@ def check_fingerprint(stage: Stage, manifest: Manifest, expected: dict[str, Any]
         raise FingerprintMismatch(
             describe_differences(found, f"stage {stage.name} is done, but with")
         )
+
+
+def is_outgrown(stage: Stage, manifest: Manifest, expected: dict[str, Any]) -> bool:
+    """Whether all that differs is that stages which it takes in were not done yet."""
+    found = translated_fingerprint(manifest.fingerprint)
+    upstream = found.get("upstream", {})
+    added = [name for name in stage.after_if_done if name in expected["upstream"]]
+    new = {name: expected["upstream"][name] for name in added if name not in upstream}
+    return bool(new) and not differences({**found, "upstream": upstream | new}, expected)
 
 
 def describe_differences(found: dict[str, tuple[Any, Any]], lead: str) -> str:

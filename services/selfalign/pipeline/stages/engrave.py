@@ -9,6 +9,7 @@ STAGE = TrainingStage(
     settings=("engrave",),
     files=("constitution",),
     own_files=("engrave.data.extra_rows",),
+    results=(("adapter", "adapter"), ("model", "merged")),
     makes="engraved",
     rows_of=align.STAGE.name,
     paper_preset="paper",

@@ -22,6 +22,8 @@ class Stage(ABC):
     """Its folder in the store, the label of its Jobs and metrics: lower-case letters only."""
     after: tuple[str, ...]
     """The stages whose output it reads; all stand before it in the register."""
+    after_if_done: tuple[str, ...] = ()
+    """Stages whose output it takes in where they are done; it is done again once they are."""
     settings: tuple[str, ...]
     """The settings of the run that its output depends on, dotted: `prompts`, `evaluate.held_out`.
     A change of one of them makes it another stage (FingerprintMismatch)."""
@@ -65,7 +67,7 @@ class StageWork:
     fingerprint: dict[str, Any]
     """What the output depends on: goes into the manifest."""
     stages: Sequence[Stage]
-    """All stages of the run, in order."""
+    """The stages that are walked, in order."""
 
     def note(self, text: str) -> None:
         """Tells the user something."""
