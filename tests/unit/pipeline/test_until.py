@@ -40,8 +40,8 @@ def done(run: Run, stage: str, fingerprint: dict[str, Any]) -> None:
     write_manifest(run.store, run.prefix(stage), Manifest(stage=stage, fingerprint=fingerprint))
 
 
-ENGRAVE = Stub(name="engrave", after=(), settings=("engrave",))
-DISTILL = Stub(name="distill", after=("engrave",), settings=("distill",))
+ENGRAVE = Stub(name="engrave", after=(), settings=("engrave", "end_of_turn"))
+DISTILL = Stub(name="distill", after=("engrave",), settings=("distill", "end_of_turn"))
 EVALUATE = Stub(
     name="evaluate", after=("engrave",), after_if_done=("distill",), settings=("evaluate",)
 )

@@ -2,11 +2,12 @@
 
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
 from selfalign.settings.section import NonEmpty, PositiveInt, Section
+from selfalign.training_settings.end_of_turn import EndOfTurn
 from selfalign.training_settings.hyperparameters import (
     Dtype,
     Epochs,
@@ -15,7 +16,6 @@ from selfalign.training_settings.hyperparameters import (
     MaxLength,
 )
 
-EndOfTurn = Literal["token", "marker"]
 Prefix = Annotated[str, Field(min_length=1, pattern=r"^[^/].*[^/]$|^[^/]$")]
 
 ANY_JSON: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])

@@ -6,7 +6,7 @@ from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 STAGE = TrainingStage(
     name="distill",
     after=(refine.STAGE.name,),
-    settings=("distill",),
+    settings=("distill", "end_of_turn"),
     files=("constitution",),
     own_files=("distill.data.extra_rows",),
     results=(("adapter", "adapter"), ("model", "merged")),

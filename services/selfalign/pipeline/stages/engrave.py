@@ -6,7 +6,7 @@ from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 STAGE = TrainingStage(
     name="engrave",
     after=(align.STAGE.name,),
-    settings=("engrave",),
+    settings=("engrave", "end_of_turn"),
     files=("constitution",),
     own_files=("engrave.data.extra_rows",),
     results=(("adapter", "adapter"), ("model", "merged")),

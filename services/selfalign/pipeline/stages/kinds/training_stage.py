@@ -65,6 +65,7 @@ class TrainingStage(Stage):
                 "user_header": layout.user_header,
                 "assistant_header": layout.assistant_header,
                 "end_marker": layout.end_marker,
+                "end_of_turn": run.config.end_of_turn,
             },
             "fingerprint": fingerprint,
         }
