@@ -55,14 +55,13 @@ MOVED = (
 )
 
 
-ADDED: Mapping[str, Any] = {}
+ADDED: Mapping[str, Any] = {
+    "end_of_turn": "marker",
+}
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 
-ADDED_ALONE: Mapping[str, tuple[Any, tuple[str, ...]]] = {
-    "end_of_turn": ("marker", ("engrave", "distill")),
-}
-"""The same for settings outside of any section -> the value, and beside which sections a
-fingerprint has it."""
+READ_WITH: Mapping[str, tuple[str, ...]] = {"end_of_turn": ("engrave", "distill")}
+"""Those of them that are no section's -> the sections of the stages that depend on them."""
 
 
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
@@ -106,11 +105,8 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         *parents, last = dotted.split(".")
         place = reduce(lambda place, name: place.get(name, {}), parents, result)
         # A fingerprint has the sections of its stage alone.
-        if place:
+        if place and (parents or not result.keys().isdisjoint(READ_WITH[dotted])):
             place.setdefault(last, value)
-    for name, (value, sections) in ADDED_ALONE.items():
-        if not result.keys().isdisjoint(sections):
-            result.setdefault(name, value)
     return result
 
 
