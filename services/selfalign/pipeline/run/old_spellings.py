@@ -58,11 +58,16 @@ MOVED = (
 ADDED: Mapping[str, Any] = {
     "layout": "headers",
     "chat_template": None,
+    "end_of_turn": "marker",
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 
 _STUDENTS = ("engrave", "refine", "distill", "evaluate")
-READ_WITH: Mapping[str, tuple[str, ...]] = {"layout": _STUDENTS, "chat_template": _STUDENTS}
+READ_WITH: Mapping[str, tuple[str, ...]] = {
+    "layout": _STUDENTS,
+    "chat_template": _STUDENTS,
+    "end_of_turn": ("engrave", "distill"),
+}
 """Those of them that are no section's -> the sections of the stages that depend on them."""
 
 
