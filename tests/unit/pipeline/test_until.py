@@ -7,6 +7,7 @@ import pytest
 
 from selfalign.errors import ConfigError, FingerprintMismatch
 from selfalign.events import Event, Note, StageKept, StageStarted
+from selfalign.pipeline.run.layout import LAYOUT_SETTINGS
 from selfalign.pipeline.run.run import Run, create_or_resume
 from selfalign.pipeline.runner.fingerprint import stage_fingerprint
 from selfalign.pipeline.runner.reuse import reuse_stages
@@ -40,10 +41,14 @@ def done(run: Run, stage: str, fingerprint: dict[str, Any]) -> None:
     write_manifest(run.store, run.prefix(stage), Manifest(stage=stage, fingerprint=fingerprint))
 
 
-ENGRAVE = Stub(name="engrave", after=(), settings=("engrave", "end_of_turn"))
-DISTILL = Stub(name="distill", after=("engrave",), settings=("distill", "end_of_turn"))
+READ = ("end_of_turn", *LAYOUT_SETTINGS)
+ENGRAVE = Stub(name="engrave", after=(), settings=("engrave", *READ))
+DISTILL = Stub(name="distill", after=("engrave",), settings=("distill", *READ))
 EVALUATE = Stub(
-    name="evaluate", after=("engrave",), after_if_done=("distill",), settings=("evaluate",)
+    name="evaluate",
+    after=("engrave",),
+    after_if_done=("distill",),
+    settings=("evaluate", *LAYOUT_SETTINGS),
 )
 
 
