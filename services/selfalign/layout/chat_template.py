@@ -25,10 +25,7 @@ RENDER_ERRORS = (TemplateError, TypeError, ValueError, LookupError, AttributeErr
 
 
 class ChatTemplate(Section):
-    """The base model's chat template, as the run found it beside the model.
-
-    Filled in when the run starts. Give it where the runner cannot read the model's folder.
-    """
+    """A chat template, with what is needed to ask an engine in it."""
 
     text: NonEmpty
     """The template, in Jinja: chat_template.jinja, or chat_template of tokenizer_config.json."""

@@ -95,6 +95,7 @@ def test_a_stored_run_is_read_with_its_values(store: Store) -> None:
     assert config.align.sampling.temperature == 0.6
     assert config.align.sampling.max_new_tokens == 160
     assert config.refine.sampling.repetition_penalty == 1.1
+    assert config.end_of_turn == "marker", "it trained no end token"
 
 
 def test_a_stored_run_goes_on_with_the_corrected_run_file(store: Store) -> None:
@@ -133,13 +134,13 @@ def test_a_stored_run_keeps_the_headers(store: Store) -> None:
 
 
 def test_added_settings_go_where_they_are_read() -> None:
-    added = {"layout": "headers", "chat_template": None}
+    added = {"layout": "headers", "chat_template": None, "end_of_turn": "marker"}
     assert translated({"engrave": {"epochs": 1}}) == {"engrave": {"epochs": 1}, **added}
     assert translated({"engrave": {}, "layout": "auto"})["layout"] == "auto"
     assert translated({"prompts": {"count": 2}}) == {"prompts": {"count": 2}}
     assert {name for name in ADDED if "." not in name} == set(READ_WITH)
-    readers = {name for stage in STAGES if "layout" in stage.settings for name in stage.settings}
-    assert set(READ_WITH["layout"]) == readers - {"rows", *added}
+    for name, sections in READ_WITH.items():
+        assert set(sections) == {stage.name for stage in STAGES if name in stage.settings}
 
 
 def test_other_settings_are_still_seen(store: Store) -> None:
@@ -190,7 +191,8 @@ def test_new_spellings_stay_and_what_was_given_stays_whole() -> None:
     assert translated(new) == new
     old: dict[str, Any] = {"align": {"mode": "two_call", "retries": 2}, "engrave": {"mode": "x"}}
     new = {"align": {"calls": "two", "retries": 2}, "engrave": {"mode": "x"}}
-    assert translated(old) == {**new, "layout": "headers", "chat_template": None}
+    added = {"layout": "headers", "chat_template": None, "end_of_turn": "marker"}
+    assert translated(old) == {**new, **added}
     assert old["align"] == {"mode": "two_call", "retries": 2}
 
 

@@ -91,6 +91,10 @@ def _tiles(view: RunView) -> list[Markup]:
 
 def _result_tiles(results: EvaluationResults) -> list[Markup]:
     """Benchmarks with items enough for a figure: the few built-in ones make none."""
+    # The last model of a run that ended early (`--until engrave`) is the engraved one.
+    last = results.arms[-1].role if results.arms else "base"
+    if last == "base":
+        return []
     of_files = {
         s.benchmark for arm in results.arms for s in arm.benchmarks if not s.source.built_in
     }
@@ -101,10 +105,10 @@ def _result_tiles(results: EvaluationResults) -> list[Markup]:
             for each in results.accuracies
             if each.benchmark == benchmark and benchmark in of_files and each.category == ""
         }
-        before, after = found.get("base"), found.get("final")
+        before, after = found.get("base"), found.get(last)
         if before and after:
             change = _change(before.value, after.value)
-            tiles.append(_tile(change, f"{name}, base → final, n = {number(after.n)}"))
+            tiles.append(_tile(change, f"{name}, base → {last}, n = {number(after.n)}"))
     return tiles
 
 

@@ -80,6 +80,7 @@ ADDED: Mapping[str, Any] = {
     "evaluate.probes_per_kind": 0,
     "layout": "headers",
     "chat_template": None,
+    "end_of_turn": "marker",
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 ADDED_FILES = ("evaluate.probes_file",)
@@ -87,7 +88,11 @@ ADDED_FILES = ("evaluate.probes_file",)
 digest: without a file, stored runs had what is built in, or nothing."""
 
 _STUDENTS = ("engrave", "refine", "distill", "evaluate")
-READ_WITH: Mapping[str, tuple[str, ...]] = {"layout": _STUDENTS, "chat_template": _STUDENTS}
+READ_WITH: Mapping[str, tuple[str, ...]] = {
+    "layout": _STUDENTS,
+    "chat_template": _STUDENTS,
+    "end_of_turn": ("engrave", "distill"),
+}
 """Those of them that are no section's -> the sections of the stages that depend on them."""
 
 

@@ -7,8 +7,9 @@ from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 STAGE = TrainingStage(
     name="distill",
     after=(refine.STAGE.name,),
-    settings=("distill", *LAYOUT_SETTINGS),
+    settings=("distill", "end_of_turn", *LAYOUT_SETTINGS),
     files=("constitution",),
+    own_files=("distill.data.extra_rows",),
     results=(("adapter", "adapter"), ("model", "merged")),
     makes="final",
     rows_of=refine.STAGE.name,

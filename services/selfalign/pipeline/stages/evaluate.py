@@ -22,9 +22,10 @@ from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
 from selfalign.pipeline.stages.kinds.table_stage import TableStage
 from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
+from selfalign.pipeline.stages.models import models_made
 from selfalign.pipeline.stages.prompt_split import held_out_prompts
 from selfalign.pipeline.stages.served_model import ServedModel
-from selfalign.roles import MODEL_ROLES, ModelRole
+from selfalign.roles import ModelRole
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.rows import PromptItem, Row, derive_seed
 from selfalign.storage.tables import part_info
@@ -77,14 +78,15 @@ class EvaluateStage(Stage):
         """
         arms: list[ArmResults] = []
         prefix = work.run.prefix(self.name)
-        base, *trained = MODEL_ROLES
+        base, *trained = models_made(work.stages, work.run)
         for role in trained:
             with ServedModel(work, prefix, role) as model:
                 arms.append(_asked(model, role, inputs))
         with ServedModel(work, prefix, base) as model:
             arms.append(_asked(model, base, inputs))
             on_task = model.part(
-                "on-task.json",
+                # A run that went on after an earlier evaluation has more answers to judge.
+                f"on-task-{base}-{'-'.join(trained)}.json",
                 OnTaskResults,
                 lambda engine, progress: judge_answers(engine, inputs, arms, progress),
             )
@@ -132,7 +134,8 @@ def _asked(model: ServedModel, role: ModelRole, inputs: EvaluationInputs) -> Arm
 
 STAGE = EvaluateStage(
     name="evaluate",
-    after=tuple(stage.STAGE.name for stage in (prompts, align, engrave, refine, distill)),
+    after=tuple(stage.STAGE.name for stage in (prompts, align, engrave)),
+    after_if_done=tuple(stage.STAGE.name for stage in (refine, distill)),
     settings=("evaluate", *LAYOUT_SETTINGS),
     results=(("report", "report.html"), ("card", "card.md")),
     files=(
