@@ -18,6 +18,7 @@ from selfalign.evaluation.probes.scorers.register import SCORERS
 from selfalign.evaluation.probes.scorers.tasks import DoesTheTask, PatternsOfText
 
 LABELLED = Path(__file__).with_name("labelled")
+UNSEEN = Path(__file__).with_name("unseen.yaml")
 MANUAL = Path(__file__).parents[4] / "docs" / "operating" / "probes.md"
 FLOOR = 0.85
 PROBES = {probe.id: probe for probe in load_probes(None)}
@@ -60,6 +61,17 @@ def test_agreement_with_the_labels(scorer: str) -> None:
     assert share >= FLOOR
     line = f"| `{scorer}` | {own[0]} of {own[1]} | {real[0]} of {real[1]} | {share:.2f} |"
     assert line in MANUAL.read_text(encoding="utf-8")
+
+
+def test_agreement_on_answers_that_no_scorer_was_tuned_on() -> None:
+    """74 of 78 when they were labelled; three of the four misses have mended the patterns since."""
+    rows = yaml.safe_load(UNSEEN.read_text(encoding="utf-8"))
+    agreed = sum(
+        PROBES[row["probe"]].expected.judge(row["answer"]).passed == row["passed"] for row in rows
+    )
+    assert len(rows) == 78
+    assert {PROBES[row["probe"]].kind for row in rows} == {one.kind for one in PROBES.values()}
+    assert agreed >= 77
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
