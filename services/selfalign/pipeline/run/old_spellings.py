@@ -70,6 +70,9 @@ ADDED: Mapping[str, Any] = {
         for name, value in {"preset": "ours", **_FORM_FILTERS_OFF}.items()
     },
     "align.filters.introduction_run": 0,
+    "align.filters.header_leak": False,
+    "align.filters.meta_leak_run": 0,
+    "align.filters.section_headings": [],
     "evaluate.neighbours": 0,
     "evaluate.on_task_chars": 600,
     "evaluate.probes_file": None,
