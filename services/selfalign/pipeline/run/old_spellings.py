@@ -78,11 +78,17 @@ ADDED: Mapping[str, Any] = {
     "evaluate.probes_file": None,
     # Runs of before asked none.
     "evaluate.probes_per_kind": 0,
+    "layout": "headers",
+    "chat_template": None,
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 ADDED_FILES = ("evaluate.probes_file",)
 """Settings among them that name a file of their section's stage, of which the fingerprint holds a
 digest: without a file, stored runs had what is built in, or nothing."""
+
+_STUDENTS = ("engrave", "refine", "distill", "evaluate")
+READ_WITH: Mapping[str, tuple[str, ...]] = {"layout": _STUDENTS, "chat_template": _STUDENTS}
+"""Those of them that are no section's -> the sections of the stages that depend on them."""
 
 
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
@@ -126,7 +132,7 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         *parents, last = dotted.split(".")
         place = reduce(lambda place, name: place.get(name, {}), parents, result)
         # A fingerprint has the sections of its stage alone.
-        if place:
+        if place and (parents or not result.keys().isdisjoint(READ_WITH[dotted])):
             place.setdefault(last, value)
     return result
 

@@ -1,12 +1,13 @@
 """Stage `distill`: verbose cloning, the base model trained afresh (paper, section 3.4)."""
 
+from selfalign.pipeline.run.layout import LAYOUT_SETTINGS
 from selfalign.pipeline.stages import refine
 from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 
 STAGE = TrainingStage(
     name="distill",
     after=(refine.STAGE.name,),
-    settings=("distill",),
+    settings=("distill", *LAYOUT_SETTINGS),
     files=("constitution",),
     results=(("adapter", "adapter"), ("model", "merged")),
     makes="final",

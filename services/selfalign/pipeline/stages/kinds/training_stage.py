@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from selfalign.constitution.render import student_layout
-from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.layout import run_layout
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
 from selfalign.roles import ModelRole
@@ -44,7 +43,6 @@ class TrainingStage(Stage):
 
     def job_settings(self, run: Run, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """The training job's whole configuration: the user's section and the pipeline's wiring."""
-        layout = student_layout(load_constitution(run.config.constitution))
         return {
             "preset": self.paper_preset if run.config.profile == "paper" else "small",
             "seed": run.config.seed,
@@ -52,12 +50,7 @@ class TrainingStage(Stage):
             "base_model": run.config.model.base,
             "data": {"store": run.store.url, "stage_prefix": run.prefix(self.rows_of)},
             "output": {"store": run.store.url, "prefix": run.prefix(self.name)},
-            "layout": {
-                "meta_prompts": list(layout.meta_prompts[: self.meta_prompts]),
-                "user_header": layout.user_header,
-                "assistant_header": layout.assistant_header,
-                "end_marker": layout.end_marker,
-            },
+            "layout": run_layout(run.config).training(self.meta_prompts),
             "fingerprint": fingerprint,
         }
 
