@@ -14,6 +14,7 @@ from selfalign.evaluation.results import ARMS, DEFECTS, Arm, Defect, HeldOutAnsw
 from selfalign.inference.contract.engine import Completion
 from selfalign.settings.sampling import SamplingParams
 from support import made_up_run
+from support.chat_templates import template
 from support.scripted_engine import ScriptedEngine
 
 C = load_constitution()
@@ -169,6 +170,16 @@ async def test_prompts_stops_and_seeds(arm: Arm) -> None:
     await answer_held_out("final", again, inputs, tick)
     assert [seed for *_, seed in again.calls] == [seed for *_, seed in engine.calls]
     assert len({seed for *_, seed in engine.calls}) == len(inputs.held_out)
+
+
+async def test_students_are_asked_in_the_runs_template() -> None:
+    inputs = replace(made_up_run.inputs(), chat_template=template())
+    engine = ScriptedEngine(made_up_run.answer)
+    await answer_held_out("final", engine, inputs, tick)
+    for (prompt, params, _), item in zip(engine.calls, inputs.held_out, strict=True):
+        assert prompt == inputs.layout.student_prompt(item.instruction, item.input)
+        assert prompt.endswith("<|im_start|>assistant\n")
+        assert params.stop == ()
 
 
 async def test_two_calls_give_the_thoughts_first() -> None:
