@@ -17,6 +17,8 @@ from selfalign.model_server.api.chat_template import load_chat_template
 from selfalign.model_server.api.gate import Gate
 from selfalign.model_server.api.generator import Generator
 from selfalign.model_server.api.openai_routes import OpenAiRoutes
+from selfalign.model_server.api.score_routes import ScoreRoutes
+from selfalign.model_server.api.scorer import Scorer
 from selfalign.model_server.api.tgi_metrics import TgiMetrics
 from selfalign.model_server.api.tgi_routes import ServedModel, TgiRoutes
 from selfalign.model_server.api.validation import RequestLimits
@@ -88,6 +90,7 @@ def build_app(api: TgiRoutes, gate: Gate) -> web.Application:
     app = web.Application(middlewares=[gate.middleware], client_max_size=api.served.payload_limit)
     openai = OpenAiRoutes(api.generator, api.served)
     chat = ChatRoutes(api.generator, api.served)
+    scoring = ScoreRoutes(Scorer(api.generator))
     app.add_routes(
         [
             web.get("/", api.health),
@@ -100,6 +103,7 @@ def build_app(api: TgiRoutes, gate: Gate) -> web.Application:
             web.post("/generate", api.generate),
             web.post("/generate_stream", api.generate_stream),
             web.post("/tokenize", api.tokenize),
+            web.post("/score", scoring.score),
             web.post("/v1/completions", openai.completions),
             web.post("/v1/chat/completions", chat.completions),
         ]

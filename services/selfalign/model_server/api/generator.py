@@ -16,7 +16,12 @@ from selfalign.model_server.api.validation import (
     validate,
 )
 from selfalign.model_server.batching.engine_thread import EngineThread
-from selfalign.model_server.batching.token_events import Event, FailureEvent, TokenEvent
+from selfalign.model_server.batching.token_events import (
+    Event,
+    FailureEvent,
+    ScoreEvent,
+    TokenEvent,
+)
 from selfalign.model_server.batching.tokenizer import TextTokenizer
 
 
@@ -145,6 +150,7 @@ class Generator:
         try:
             while generation.finish_reason is None:
                 event = await generation.events.get()
+                assert not isinstance(event, ScoreEvent)
                 if isinstance(event, FailureEvent):
                     self.metrics.count("tgi_request_failure", 'err="generation"')
                     generation.finish_reason = "length"
