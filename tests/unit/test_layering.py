@@ -18,7 +18,7 @@ from docs.imports import (
 )
 
 LEAVES = {
-    "settings", "inference", "constitution", "dedup", "storage", "telemetry", "filters",
+    "layout", "settings", "inference", "constitution", "dedup", "storage", "telemetry", "filters",
     "answering",
 }  # fmt: skip
 METHOD = {"prompt_synthesizer", "principle_engine", "refiner", "evaluation"}
@@ -35,11 +35,12 @@ ALLOWED: dict[str, set[str]] = {
     "storage": set(),
     "dedup": set(),
     "constitution": {"settings"},
+    "layout": {"settings", "constitution"},
     "weights": {"settings", "storage"},
     "filters": {"settings"},
     "answering": {"settings", "storage", "inference", "constitution", "filters"},
     "inference": {"settings", "telemetry"},
-    "rpc": {"settings", "storage", "telemetry", "v1"},
+    "rpc": {"settings", "storage", "telemetry", "layout", "v1"},
     **{package: {*LEAVES, "rpc"} for package in METHOD},
     "training_settings": {"settings"},
     "pipeline": {*LEAVES, *METHOD, "rpc", "weights", "training_settings", "options"},

@@ -1,6 +1,7 @@
 """`selfalign run`: all stages of a run, or the rest of one that was stopped."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -41,7 +42,9 @@ def run_command(
         list[str] | None,
         typer.Option("--set", help="Override a setting: prompts.count=40 (repeatable)."),
     ] = None,
-    until: Annotated[str, typer.Option(help="Stop after this stage.")] = stages.NAMES[-1],
+    until: Annotated[
+        str, typer.Option(help="Stop after this stage; after a training with the evaluation.")
+    ] = stages.NAMES[-1],
     reuse: Annotated[
         str | None, typer.Option(help="Take over the unchanged stages of this earlier run.")
     ] = None,
@@ -51,12 +54,13 @@ def run_command(
     ] = None,
 ) -> None:
     """See HELP."""
-    last = stages.find_stage(until, "--until")
+    walked = stages.stages_until(stages.find_stage(until, "--until"))
+    names = [stage.name for stage in walked]
     overrides = parse_overrides(set_ or []) | ({"name": name} if name else {})
     config = load_run_config(file, overrides)
     signal.signal(signal.SIGTERM, _interrupt)
-    metrics = RunMetrics(config.name, config.profile, stages.NAMES)
-    display = make_display(config.name, stages.NAMES, plain=json)
+    metrics = RunMetrics(config.name, config.profile, names)
+    display = make_display(config.name, names, plain=json)
 
     def show(event: Event) -> None:
         metrics.show(event)
@@ -64,27 +68,26 @@ def run_command(
 
     with serving_metrics(metrics_port, metrics.registry), display:
         try:
-            _run(config, last, reuse, show)
+            _run(config, walked, reuse, show)
         except KeyboardInterrupt as stop:
             raise Interrupted("stopped; run the same command again to go on") from stop
 
 
-def _run(config: RunConfig, until: Stage, reuse: str | None, show: EventSink) -> None:
+def _run(config: RunConfig, walked: Sequence[Stage], reuse: str | None, show: EventSink) -> None:
     run = prepare(open_store(config.store), config)
     if reuse:
         for name in reuse_stages(run, reuse):
             show(Note(stage=name, text=f"taken over from run {reuse}"))
     executor = make_executor(run, show)
     try:
-        check_stages(run, executor)
-        Runner(run, executor, show).walk(until)
+        check_stages(run, executor, walked)
+        Runner(run, executor, show).walk(walked)
     finally:
         executor.close()
-    if until is stages.STAGES[-1]:
-        for stage in stages.STAGES:
-            for label, name in stage.results:
-                path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")
-                show(ResultPlace(label=label, path=path))
+    if walked[-1] is stages.STAGES[-1]:
+        for stage, label, name in stages.results_of(walked):
+            path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")
+            show(ResultPlace(label=label, path=path))
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from aiohttp import web
 
 from selfalign.errors import ModelError, PortInUse
 from selfalign.events import Ready, emit
+from selfalign.model_server.api.chat_routes import ChatRoutes
+from selfalign.model_server.api.chat_template import load_chat_template
 from selfalign.model_server.api.gate import Gate
 from selfalign.model_server.api.generator import Generator
 from selfalign.model_server.api.openai_routes import OpenAiRoutes
@@ -51,7 +53,8 @@ def build_api(settings: ModelServerSettings) -> TgiRoutes:
         metrics,
     )
     engine.start()
-    served = ServedModel(settings.model_id or settings.model, settings.payload_limit)
+    name = settings.model_id or settings.model
+    served = ServedModel(name, settings.payload_limit, load_chat_template(folder))
     return TgiRoutes(Generator(engine, tokenizer, limits, metrics), served)
 
 
@@ -84,6 +87,7 @@ def build_app(api: TgiRoutes, gate: Gate) -> web.Application:
     """The routes behind the gate."""
     app = web.Application(middlewares=[gate.middleware], client_max_size=api.served.payload_limit)
     openai = OpenAiRoutes(api.generator, api.served)
+    chat = ChatRoutes(api.generator, api.served)
     app.add_routes(
         [
             web.get("/", api.health),
@@ -97,6 +101,7 @@ def build_app(api: TgiRoutes, gate: Gate) -> web.Application:
             web.post("/generate_stream", api.generate_stream),
             web.post("/tokenize", api.tokenize),
             web.post("/v1/completions", openai.completions),
+            web.post("/v1/chat/completions", chat.completions),
         ]
     )
     return app

@@ -39,7 +39,9 @@ align: {temperature: 0.6, answer_lead: Well}
 prompts: {count: 2}
 evaluate: {held_out: 1}
 """
-NEW_FILE = OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}")
+NEW_FILE = (
+    OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}") + "end_of_turn: marker\n"
+)
 # As the version before computed them.
 DIGESTS = {
     "topics": "5d8a30d42be98885",
@@ -81,6 +83,7 @@ def test_a_stored_run_is_read_with_its_values(store: Store) -> None:
     assert config.align.sampling.temperature == 0.6
     assert config.align.sampling.max_new_tokens == 160
     assert config.refine.sampling.repetition_penalty == 1.1
+    assert config.end_of_turn == "marker", "it trained no end token"
 
 
 def test_a_stored_run_goes_on_with_the_corrected_run_file(store: Store) -> None:
@@ -156,7 +159,11 @@ def test_new_spellings_stay_and_what_was_given_stays_whole() -> None:
     new = {"align": {"calls": "two", "sampling": {"top_p": 0.5}}, "rows": {"rows_per_unit": 3}}
     assert translated(new) == new
     old: dict[str, Any] = {"align": {"mode": "two_call", "retries": 2}, "engrave": {"mode": "x"}}
-    assert translated(old) == {"align": {"calls": "two", "retries": 2}, "engrave": {"mode": "x"}}
+    assert translated(old) == {
+        "align": {"calls": "two", "retries": 2},
+        "engrave": {"mode": "x"},
+        "end_of_turn": "marker",
+    }
     assert old["align"] == {"mode": "two_call", "retries": 2}
 
 

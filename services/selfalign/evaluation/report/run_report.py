@@ -88,12 +88,16 @@ def _tiles(view: RunView) -> list[Markup]:
 
 
 def _result_tiles(results: EvaluationResults) -> list[Markup]:
+    # The last model of a run that ended early (`--until engrave`) is the engraved one.
+    last = results.arms[-1].role if results.arms else "base"
+    if last == "base":
+        return []
     usable = {each.arm: each.usable for each in results.summaries}
     tiles = []
-    before, after = usable.get("base"), usable.get("final")
+    before, after = usable.get("base"), usable.get(last)
     if before and after:
         change = _change(before.value, after.value)
-        what = f"usable held-out answers, {ARM_TITLES['base']} → {ARM_TITLES['final']}"
+        what = f"usable held-out answers, {ARM_TITLES['base']} → {ARM_TITLES[last]}"
         tiles.append(_tile(change, what))
     for benchmark, name in (("hhh", "HHH accuracy"), ("truthfulqa", "TruthfulQA MC1")):
         found = {
@@ -101,10 +105,10 @@ def _result_tiles(results: EvaluationResults) -> list[Markup]:
             for each in results.accuracies
             if each.benchmark == benchmark and each.category == ""
         }
-        before, after = found.get("base"), found.get("final")
+        before, after = found.get("base"), found.get(last)
         if before and after:
             change = _change(before.value, after.value)
-            tiles.append(_tile(change, f"{name}, base → final, n = {number(after.n)}"))
+            tiles.append(_tile(change, f"{name}, base → {last}, n = {number(after.n)}"))
     return tiles
 
 

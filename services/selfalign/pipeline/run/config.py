@@ -13,6 +13,7 @@ from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerS
 from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
 from selfalign.settings.tls import ClientTls
+from selfalign.training_settings.end_of_turn import EndOfTurn
 from selfalign.training_settings.run_section import TrainingSection
 from selfalign.weights.source import Weights, parse_weights
 
@@ -145,6 +146,10 @@ class RunConfig(Section):
     prompts: PromptsSettings = PromptsSettings()
     rows: RowsSettings = RowsSettings()
     align: PrincipleEngineSettings = PrincipleEngineSettings()
+    end_of_turn: EndOfTurn = "token"
+    """What ends a complete answer in the trainings of stages 3 and 4. token: the model's own end of
+    turn, so that an answer ends by itself in any engine. marker: the header of the user's next turn
+    and no token, as published; whoever asks the model then has to stop it there."""
     engrave: TrainingSection = TrainingSection()
     """Hyper-parameters of stage 3; base model, data, layout and output are filled in by the
     pipeline."""

@@ -58,6 +58,12 @@ MOVED = (
 ADDED: Mapping[str, Any] = {}
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 
+ADDED_ALONE: Mapping[str, tuple[Any, tuple[str, ...]]] = {
+    "end_of_turn": ("marker", ("engrave", "distill")),
+}
+"""The same for settings outside of any section -> the value, and beside which sections a
+fingerprint has it."""
+
 
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
     """Refuses a user's settings that have an old spelling.
@@ -102,6 +108,9 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         # A fingerprint has the sections of its stage alone.
         if place:
             place.setdefault(last, value)
+    for name, (value, sections) in ADDED_ALONE.items():
+        if not result.keys().isdisjoint(sections):
+            result.setdefault(name, value)
     return result
 
 

@@ -1,5 +1,7 @@
 """Checks of everything that can be wrong, before any work starts."""
 
+from collections.abc import Sequence
+
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import FingerprintMismatch
 from selfalign.evaluation.benchmark_files import load_benchmarks
@@ -7,6 +9,7 @@ from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.run import Run, create_or_resume
 from selfalign.pipeline.runner.fingerprint import describe_differences, file_digest
+from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.pipeline.stages.register import STAGES
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.storage.store import Store
@@ -40,7 +43,7 @@ def check_files(config: RunConfig) -> None:
     weights_digest(config.model.weights)
 
 
-def check_stages(run: Run, executor: Executor) -> None:
-    """Has each stage refuse what would only fail when its turn comes."""
-    for stage in STAGES:
+def check_stages(run: Run, executor: Executor, stages: Sequence[Stage]) -> None:
+    """Has each of the stages refuse what would only fail when its turn comes."""
+    for stage in stages:
         stage.check(run, executor)

@@ -6,8 +6,9 @@ from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 STAGE = TrainingStage(
     name="distill",
     after=(refine.STAGE.name,),
-    settings=("distill",),
+    settings=("distill", "end_of_turn"),
     files=("constitution",),
+    own_files=("distill.data.extra_rows",),
     results=(("adapter", "adapter"), ("model", "merged")),
     makes="final",
     rows_of=refine.STAGE.name,

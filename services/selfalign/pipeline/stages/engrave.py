@@ -6,8 +6,10 @@ from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 STAGE = TrainingStage(
     name="engrave",
     after=(align.STAGE.name,),
-    settings=("engrave",),
+    settings=("engrave", "end_of_turn"),
     files=("constitution",),
+    own_files=("engrave.data.extra_rows",),
+    results=(("adapter", "adapter"), ("model", "merged")),
     makes="engraved",
     rows_of=align.STAGE.name,
     paper_preset="paper",

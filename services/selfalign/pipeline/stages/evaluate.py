@@ -21,9 +21,9 @@ from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
 from selfalign.pipeline.stages.kinds.table_stage import TableStage
 from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
-from selfalign.pipeline.stages.models import model_weights
+from selfalign.pipeline.stages.models import model_weights, models_made
 from selfalign.pipeline.stages.prompt_split import held_out_prompts
-from selfalign.roles import MODEL_ROLES, ModelRole
+from selfalign.roles import ModelRole
 from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.rows import PromptItem, Row, derive_seed
 from selfalign.storage.tables import part_info
@@ -38,7 +38,7 @@ class EvaluateStage(Stage):
         """Evaluates what is not evaluated yet, model by model; writes report, card, manifest."""
         run = work.run
         inputs = self.inputs(run)
-        arms = [self._arm(work, role, inputs) for role in MODEL_ROLES]
+        arms = [self._arm(work, role, inputs) for role in models_made(work.stages, run)]
         results = merge(inputs, arms)
         prefix = run.prefix(self.name)
         files = {"results.json": results.model_dump_json(indent=2).encode()}
@@ -113,7 +113,8 @@ class EvaluateStage(Stage):
 
 STAGE = EvaluateStage(
     name="evaluate",
-    after=tuple(stage.STAGE.name for stage in (prompts, align, engrave, refine, distill)),
+    after=tuple(stage.STAGE.name for stage in (prompts, align, engrave)),
+    after_if_done=tuple(stage.STAGE.name for stage in (refine, distill)),
     settings=("evaluate",),
     results=(("report", "report.html"), ("card", "card.md")),
     files=("constitution", "evaluate.hhh_file", "evaluate.truthfulqa_file"),
