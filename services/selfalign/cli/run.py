@@ -11,7 +11,7 @@ import yaml
 
 from selfalign.cli.display import make_display
 from selfalign.errors import ConfigError, Interrupted
-from selfalign.events import Event, EventSink, Note, ResultPlace
+from selfalign.events import Event, EventSink, Note, ResultPlace, Verdict
 from selfalign.pipeline.executors.register import make_executor
 from selfalign.pipeline.progress.run_metrics import RunMetrics
 from selfalign.pipeline.run.config import RunConfig
@@ -19,6 +19,7 @@ from selfalign.pipeline.run.run_file import load_run_config
 from selfalign.pipeline.runner.preflight import check_stages, prepare
 from selfalign.pipeline.runner.reuse import reuse_stages
 from selfalign.pipeline.runner.runner import Runner
+from selfalign.pipeline.stages import evaluate
 from selfalign.pipeline.stages import register as stages
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.open import open_store
@@ -88,6 +89,8 @@ def _run(config: RunConfig, walked: Sequence[Stage], reuse: str | None, show: Ev
         for stage, label, name in stages.results_of(walked):
             path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")
             show(ResultPlace(label=label, path=path))
+        for line in evaluate.STAGE.verdict(run):
+            show(Verdict(stage=evaluate.STAGE.name, text=line))
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from selfalign.constitution.parse import ParsedCompletion, parse_completion
 from selfalign.constitution.render import GAP, engine_stops
 from selfalign.constitution.schema import Constitution
 from selfalign.filters.checks import drop_partial_word, replace_name
+from selfalign.filters.published import Judged
 from selfalign.filters.repeats import cut_loops
 from selfalign.inference.contract.engine import Completion, Engine
 from selfalign.principle_engine.align_filters import AlignFilter, CandidateAnswer, rules_disagree
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
+from selfalign.principle_engine.published_align import PublishedAlignFilter
 from selfalign.storage.rows import PromptItem, Row
 
 
@@ -31,6 +33,7 @@ class Aligner:
         self.caller = ConstitutionCaller(constitution, engine, _plan(constitution, settings))
         self._c = constitution
         self._filter = AlignFilter(constitution, settings.filters)
+        self._published = PublishedAlignFilter(constitution)
 
     async def align(self, item: PromptItem) -> Row:
         """Exactly one row for the prompt: accepted, rejected with a filter's reason, or failed
@@ -44,25 +47,31 @@ class Aligner:
 
     def _judge(self, item: PromptItem, completion: Completion) -> Attempt:
         parsed = parse_completion(self._c, completion.text)
-        complete = parsed.ended or completion.finish_reason != "length"
-        answer = self._edited(parsed, complete)
-        rejection = self._filter.form(parsed) or self._filter.answer(
-            CandidateAnswer(item, parsed.thoughts, answer, complete)
-        )
+        judged = self._judged(item, parsed, completion)
         disagreement = rules_disagree(parsed.rules, self._c)
         return Attempt(
             completion=completion.text,
             thoughts=parsed.thoughts,
             rules=tuple(dict.fromkeys(rule.id for rule in parsed.rules if rule.known)),
-            answer=answer,
-            complete=complete,
+            answer=judged.answer,
+            complete=judged.complete,
             finish_reason=completion.finish_reason,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             latency_ms=completion.latency_ms,
-            rejection=rejection,
+            rejection=judged.rejection,
             notes=(f"rules: {disagreement.evidence}",) if disagreement else (),
         )
+
+    def _judged(self, item: PromptItem, parsed: ParsedCompletion, completion: Completion) -> Judged:
+        """The verdict of the filters that the settings name."""
+        if self.settings.filters.preset == "published":
+            return self._published.judge(completion)
+        complete = parsed.ended or completion.finish_reason != "length"
+        answer = self._edited(parsed, complete)
+        candidate = CandidateAnswer(item, parsed.thoughts, answer, complete)
+        rejection = self._filter.form(parsed) or self._filter.answer(candidate)
+        return Judged(answer, complete, rejection)
 
     def _edited(self, parsed: ParsedCompletion, complete: bool) -> str:
         """The answer without its loops, under the student's name."""
@@ -73,8 +82,9 @@ class Aligner:
 
 
 def _plan(c: Constitution, settings: PrincipleEngineSettings) -> CallPlan:
-    stops = engine_stops(c)
-    if settings.calls == "two":
+    published = settings.filters.preset == "published"
+    stops = PublishedAlignFilter(c).stops if published else engine_stops(c)
+    if settings.calls == "two" and not published:
         # The header of the answer is given, so that a second one starts another answer.
         stops = (*stops, f"{GAP}{c.wording.answer_header}")
     return CallPlan(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfalign.answering.answer_settings import AnswerSampling, Calls
-from selfalign.filters.repeats import LoopSettings
+from selfalign.filters.form_settings import FormFilterSettings, Preset
 from selfalign.settings.sampling import NewTokens, Temperature, TopP
 from selfalign.settings.section import Count, NonEmpty, PositiveInt, Seconds, Section, Share
 
@@ -36,17 +36,16 @@ class ThoughtsOverlapSettings(OverlapSettings):
     """Words in a row."""
 
 
-class AlignFilterSettings(Section):
-    """The post-filters of stage 2, in the order in which they run."""
+class AlignFilterSettings(FormFilterSettings):
+    """The post-filters of stage 2."""
 
+    preset: Preset = "ours"
+    """`published` decides as the authors' script does; the other settings then do not apply."""
     require_opening: bool = True
     """Reject completions whose thoughts lack the opening sentence."""
-    loops: LoopSettings = LoopSettings()
     truncated: Literal["reject", "keep"] = "reject"
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
-    unfinished: bool = True
-    """Reject answers that end with a colon or a comma."""
     turn_markers: bool = True
     """Reject answers in which a line begins with a turn's header."""
     exemplar_overlap: OverlapSettings = OverlapSettings()
@@ -57,10 +56,6 @@ class AlignFilterSettings(Section):
     """Answers that begin with an apology (as published)."""
     refusal_openings: tuple[NonEmpty, ...] = ("I'm sorry", "I am sorry", "Sorry,")
     """What an apology begins with."""
-    prompt_copy_share: Share = 0.6
-    """Reject answers of which the instruction makes up more than this; 1 turns it off."""
-    min_distinct: Share = 0.35
-    """Reject answers with a smaller share of distinct runs of four words; 0 turns it off."""
     min_chars: Count = 148
     """Of the answer: the published 160 less the end marker. Truncated ones may be shorter."""
     require_rule_agreement: bool = False

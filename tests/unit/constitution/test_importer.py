@@ -108,7 +108,7 @@ BAD: dict[str, Change] = {
     "unknown rule": ("matter here are 1 (ethical)", "matter here are 99 (ethical)", "99"),
     "other name": ("matter here are 1 (ethical)", "matter here are 1 (kind)", "line"),
     "other sentence": ("The principles that matter here are 1 (", "I follow 1 (", "different"),
-    "two headers": ("Alder (auto reply): Glad", "Alder (reply): Glad", "expected four"),
+    "two headers": ("Alder (auto reply): (", "Alder (reply): (", "expected four"),
 }
 
 

@@ -11,22 +11,22 @@ BUILT_IN = (resources.files("selfalign.constitution") / "constitution.yaml").rea
 
 FINDINGS: dict[str, tuple[str, str, str, str, str]] = {
     "not demonstrated": (
-        "rules: [2, 6, 14]",
-        "rules: [2, 6]",
+        "rules: [6, 14]",
+        "rules: [6]",
         "warning",
         "principles[13]",
         "demonstrated by no exemplar",
     ),
     "wrong name": (
-        "analysis: The question is about banning",
-        "analysis: As 14 (candor) says, this is about banning",
+        "analysis: Sensible people weigh",
+        "analysis: As 14 (candor) says, people weigh",
         "error",
         "exemplars[2].turns[0].analysis",
         "is principle 7",
     ),
     "header in an answer": (
-        "The average is 21.",
-        "The average is\n\n          User: 21.",
+        "The average is 21, which",
+        "The average is\n\n          User: 21, which",
         "error",
         "exemplars[3].turns[0].answer",
         "'User:'",
@@ -104,7 +104,7 @@ def test_weaknesses_are_found_in_their_place(
     assert old in BUILT_IN
     text = BUILT_IN.replace(old, new, 1)
     if old == "- id: 16\n":
-        text = text.replace("13, 16]", "13, 18]")
+        text = text.replace("15, 16]", "15, 18]")
     findings = lint(parse_constitution(text, "mine"))
     found = [(f.severity, f.place) for f in findings if message in f.message]
     assert (severity, place) in found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineTimeout, EngineUnavailable, PromptTooLong, SelfAlignError
-from selfalign.evaluation.arms import accuracies
+from selfalign.evaluation.accuracy import accuracies
 from selfalign.evaluation.benchmark_files import HhhItem, TruthfulQaItem
 from selfalign.evaluation.log_probabilities import LogProbs, floored
 from selfalign.evaluation.multiple_choice import (

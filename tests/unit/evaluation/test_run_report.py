@@ -6,12 +6,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.report.funnel import first_evidence
-from selfalign.evaluation.report.principles import rules_by_type
 from selfalign.evaluation.report.run_card import render_card
 from selfalign.evaluation.report.run_report import SECTIONS, render_report
 from selfalign.evaluation.report.run_view import VIEW_SCHEMA, RunView, view_table
-from selfalign.evaluation.results import EvaluationResults
+from selfalign.evaluation.results import ARMS
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import to_table
@@ -87,7 +87,7 @@ def test_the_report_of_a_whole_run(results: EvaluationResults) -> None:
 def test_every_sample_has_all_arms(results: EvaluationResults) -> None:
     page = render_report(made_up_run.view(results), samples=2)
     assert page.count('class="sample"') == 2
-    for arm in ("base_constitution", "base", "engraved", "final"):
+    for arm in ARMS:
         assert page.count(f'class="answer {arm}"') == 2
 
 
@@ -150,6 +150,8 @@ def test_partial_runs_have_a_report(results: EvaluationResults) -> None:
         replace(view, results=None),
         replace(view, tables={}, losses=()),
         replace(view, results=results.model_copy(update={"arms": (), "summaries": ()})),
+        replace(view, results=results.model_copy(update={"measures": (), "baseline": None})),
+        replace(view, results=results.model_copy(update={"on_task": None})),
         replace(view, results=results.model_copy(update={"accuracies": (), "agreement": None})),
     ):
         check(render_report(partial))
@@ -167,23 +169,12 @@ def test_the_card(results: EvaluationResults) -> None:
     for block in card.split("\n\n"):
         if block.startswith("|"):
             widths[block] = {line.count("|") for line in block.splitlines()}
-    assert len(widths) == 5
+    assert len(widths) == 6
     assert all(len(counts) == 1 for counts in widths.values())
 
 
 def test_equal_runs_give_equal_pages(results: EvaluationResults) -> None:
     assert render_report(made_up_run.view(results)) == render_report(made_up_run.view(results))
-
-
-def test_rules_by_type_counts_accepted_rows_once() -> None:
-    rows = [
-        Row(row_id="1", prompt_id="1", status=RowStatus.ACCEPTED, question_type="a", rules=(1, 1)),
-        Row(row_id="2", prompt_id="2", status=RowStatus.ACCEPTED, rules=(2,)),
-        Row(row_id="3", prompt_id="3", status=RowStatus.REJECTED, question_type="a", rules=(3,)),
-    ]
-    counts, totals = rules_by_type(view_table(to_table(rows)))
-    assert totals == {"a": 1, "self-instruct": 1}
-    assert counts == {"a": {1: 1}, "self-instruct": {2: 1}}
 
 
 def test_first_evidence() -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
-from selfalign.pipeline.run.old_spellings import MOVED, translated
+from selfalign.pipeline.run.old_spellings import ADDED, ADDED_ALONE, MOVED, translated
 from selfalign.pipeline.run.run import Run, create_or_resume, open_run
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.pipeline.runner.fingerprint import (
@@ -39,9 +39,22 @@ align: {temperature: 0.6, answer_lead: Well}
 prompts: {count: 2}
 evaluate: {held_out: 1}
 """
-NEW_FILE = (
-    OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}") + "end_of_turn: marker\n"
-)
+
+
+def _with_added(text: str) -> str:
+    """The run file with the settings that came later, at the values that change nothing."""
+    values = yaml.safe_load(text)
+    alone = {name: value for name, (value, _) in ADDED_ALONE.items()}
+    for dotted, value in {**ADDED, **alone}.items():
+        *parents, last = dotted.split(".")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place.setdefault(last, value)
+    return yaml.safe_dump(values, default_flow_style=None, sort_keys=False)
+
+
+NEW_FILE = _with_added(OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}"))
 # As the version before computed them.
 DIGESTS = {
     "topics": "5d8a30d42be98885",

@@ -4,9 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import TypeVar
 
+from selfalign.errors import LogprobsUnsupported
 from selfalign.inference.client.adapter_check import AdapterCheck
 from selfalign.inference.client.retry import RetryingCaller
-from selfalign.inference.contract.engine import Completion, EngineInfo
+from selfalign.inference.contract.engine import Completion, ContinuationScore, EngineInfo
 from selfalign.inference.contract.normalize import cut_at_stop, finish_reason, matching_logprob
 from selfalign.inference.dialects.dialect import ApiCall, Dialect, Generated
 from selfalign.inference.http.http_errors import status_error
@@ -62,6 +63,11 @@ class HttpEngine:
         call = self._dialect.next_token_logprobs(prompt, self._top_logprobs)
         likely = await self._caller.run(lambda: self._send(call), deadline_s)
         return [matching_logprob(candidate, likely) for candidate in candidates]
+
+    async def score(
+        self, prompt: str, continuations: Sequence[str], *, deadline_s: float
+    ) -> list[ContinuationScore]:
+        raise LogprobsUnsupported("engine: this API is not asked for a prompt's log-probabilities")
 
     async def count_tokens(self, text: str) -> int | None:
         call = self._dialect.count_tokens(text)

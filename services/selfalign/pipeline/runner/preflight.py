@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import FingerprintMismatch
 from selfalign.evaluation.benchmark_files import load_benchmarks
+from selfalign.evaluation.probes.probes_file import load_probes
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.run import Run, create_or_resume
@@ -40,6 +41,7 @@ def check_files(config: RunConfig) -> None:
     for name in {name for stage in STAGES for name in stage.files}:
         file_digest(config, name)
     load_benchmarks(config.evaluate)
+    load_probes(config.evaluate.probes_file)
     weights_digest(config.model.weights)
 
 
