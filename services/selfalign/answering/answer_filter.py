@@ -8,7 +8,7 @@ from selfalign.filters import checks, leaks
 from selfalign.filters.form_settings import FormFilterSettings
 from selfalign.filters.language import other_language
 from selfalign.filters.parts import repeated_part
-from selfalign.filters.rejection import Rejection, first_rejection
+from selfalign.filters.rejection import Rejection
 from selfalign.filters.words import Gram, ngrams, overlap, words
 
 _NGRAM = 5
@@ -19,10 +19,17 @@ class AnswerFilter:
 
     def __init__(self, c: Constitution, settings: FormFilterSettings) -> None:
         self._settings = settings
+        student = c.student
+        headings = (student.user_heading, student.assistant_heading, student.verbose_heading)
+        self._headings = tuple(dict.fromkeys((*headings, student.title, student.overview_heading)))
+        same = student.verbose_heading == student.assistant_heading
+        self._names = () if same else (verbose_name(c),)
+        self._overview = frozenset(ngrams(words(student.verbose.overview), _NGRAM))
+        self._sections = leaks.section_pattern(settings.section_headings)
         self._turns = leaks.turn_grams(exemplar_turns(c), settings.exemplar_turn_run or 1)
         self._citations = tuple(f"{p.id} ({p.name})" for p in c.principles)
         self._begins = leaks.introduction_pattern((c.name, c.student.name))
-        metas = (c.student.standard, c.student.verbose)
+        metas = (student.standard, student.verbose)
         self._introductions = frozenset(
             gram
             for meta in metas
@@ -58,16 +65,17 @@ class AnswerFilter:
         )
         return [one for one in found if one is not None]
 
-    def first_objection(self, instruction: str, input: str, answer: str) -> Rejection | None:
-        """The first objection to an answer whose loops have been cut, or None."""
-        return first_rejection(self.objections(instruction, input, answer))
-
     def objections(self, instruction: str, input: str, answer: str) -> Iterator[Rejection | None]:
-        """Each filter's verdict in order, made when it is asked for."""
+        """Each filter's verdict on an answer whose loops have been cut, made when it is asked."""
         s, prompt = self._settings, join_input(instruction, input)
         tokens, asked = words(answer), words(prompt)
         if s.unfinished:
             yield checks.unfinished(answer)
+        if s.header_leak:
+            yield checks.holds_marker(answer, self._headings, "header_leak")
+            yield leaks.name_leak(answer, self._names)
+        yield repeats_text(tokens, asked, self._overview, s.meta_leak_run, "meta_leak")
+        yield leaks.section_heading(answer, self._sections)
         if s.exemplar_turn_run:
             yield leaks.exemplar_turn(tokens, asked, self._turns)
         if s.rules_cited:
@@ -88,6 +96,11 @@ class AnswerFilter:
             yield repeated_part(answer)
         if s.min_distinct:
             yield checks.repetitive(answer, s.min_distinct)
+
+
+def verbose_name(c: Constitution) -> str:
+    """The verbose heading without its marks: `Name (extensive)`."""
+    return c.student.verbose_heading.lstrip("#").strip()
 
 
 def exemplar_turns(c: Constitution) -> Iterable[str]:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from selfalign.filters.repeats import LoopSettings
-from selfalign.settings.section import Count, Section, Share
+from selfalign.settings.section import Count, NonEmpty, Section, Share
 
 Preset = Literal["ours", "published"]
 """Whose filters decide: `ours` (the settings of the section), or `published`, the authors' own
@@ -16,6 +16,13 @@ class FormFilterSettings(Section):
     loops: LoopSettings = LoopSettings()
     unfinished: bool = True
     """Reject answers that end with a colon or a comma."""
+    header_leak: bool = True
+    """Reject answers that hold a heading of the student's layout or the verbose name."""
+    meta_leak_run: Count = 10
+    """Reject answers with more words in a row of the verbose prompt's overview; 0 turns it
+    off."""
+    section_headings: tuple[NonEmpty, ...] = ("See also", "External links", "References")
+    """Reject answers with such a heading: the model has slipped into an encyclopedia page."""
     exemplar_turn_run: Count = 8
     """Reject answers with this many words in a row of an exemplar's user turn or automatic reply,
     or with all of a shorter one; 0 turns it off."""

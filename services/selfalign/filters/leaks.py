@@ -1,4 +1,4 @@
-"""What of the prompt's machinery shows in an answer: turns, cited rules, self-introductions."""
+"""What shows in an answer of the prompt behind it: turns, headings, rules, self-introductions."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -89,3 +89,29 @@ def introduction(answer: str, prompt: str, pattern: re.Pattern[str]) -> Rejectio
     if not pattern.match(start) or _ASKS_WHO.search(prompt) or declines(answer):
         return None
     return Rejection("introduces_itself", f"begins with its introduction: {excerpt(answer)}")
+
+
+def name_leak(answer: str, names: Sequence[str]) -> Rejection | None:
+    """`header_leak`: the answer speaks of the verbose prompt's persona."""
+    for name in names:
+        place = answer.find(name)
+        if place >= 0:
+            around = answer[max(0, place - 40) : place + 80]
+            return Rejection("header_leak", f"names {name!r}: {excerpt(around)}")
+    return None
+
+
+def section_pattern(headings: Sequence[str]) -> re.Pattern[str] | None:
+    """Finds a line that is one of the headings, marked as one: `## See also`, `**See also**`."""
+    if not headings:
+        return None
+    names = "|".join(map(re.escape, headings))
+    return re.compile(
+        rf"^[ \t]*(?:#{{1,6}}[ \t]*|==+[ \t]*|\*\*)({names})\b", re.MULTILINE | re.IGNORECASE
+    )
+
+
+def section_heading(answer: str, pattern: re.Pattern[str] | None) -> Rejection | None:
+    """`section_heading`: a heading that only an encyclopedia page has."""
+    match = pattern.search(answer) if pattern else None
+    return Rejection("section_heading", f"holds the heading {match[0]!r}") if match else None

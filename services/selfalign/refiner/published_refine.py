@@ -2,10 +2,10 @@
 
 import re
 
+from selfalign.answering.answer_filter import verbose_name
 from selfalign.constitution.schema import Constitution
 from selfalign.filters.published import PERSON, Judged, RefineTexts, judge_refined
 from selfalign.inference.contract.engine import Completion
-from selfalign.refiner.refine_filters import verbose_name
 from selfalign.storage.rows import PromptItem
 
 _INTRODUCTION = re.compile(r"\S.*?[.!?]\s+\S.*?[.!?](?=\s|$)")

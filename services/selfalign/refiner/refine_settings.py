@@ -7,7 +7,7 @@ from pydantic import Field
 from selfalign.answering.answer_settings import AnswerSampling
 from selfalign.filters.form_settings import FormFilterSettings, Preset
 from selfalign.settings.sampling import NewTokens, RepetitionPenalty, Temperature, TopP
-from selfalign.settings.section import Count, NonEmpty, PositiveInt, Seconds, Section
+from selfalign.settings.section import Count, PositiveInt, Seconds, Section
 
 
 class RefineFilterSettings(FormFilterSettings):
@@ -18,13 +18,6 @@ class RefineFilterSettings(FormFilterSettings):
     truncated: Literal["reject", "keep"] = "reject"
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
-    header_leak: bool = True
-    """Reject answers that hold a heading of the layout or the verbose name."""
-    meta_leak_run: Count = 10
-    """Reject answers with more words in a row of the verbose prompt's overview; 0 turns it
-    off."""
-    section_headings: tuple[NonEmpty, ...] = ("See also", "External links", "References")
-    """Reject answers with such a heading: the model has slipped into an encyclopedia page."""
     min_chars: Count = 0
     """Of answers that ended before the token limit."""
     min_chars_truncated: Count = 128

@@ -5,6 +5,7 @@ import pytest
 from selfalign.answering.answer_filter import AnswerFilter
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.filters.form_settings import FormFilterSettings
+from selfalign.filters.rejection import first_rejection
 
 C = load_constitution()
 FILTER = AnswerFilter(C, FormFilterSettings())
@@ -72,6 +73,9 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "declining": (ASK, "", "As an AI assistant, I cannot see the water today.", ""),
     "another assistant": (ASK, "", f"I am an assistant professor of geology. {GOOD}", ""),
     "later": (ASK, "", f"{GOOD} I am an AI, so ask a fisherman too.", ""),
+    "a heading": (ASK, "", f"{GOOD}\n\n{C.student.user_heading}\nAnd then?", "header_leak"),
+    "a section": (ASK, "", f"{GOOD}\n\n## See also\n\nThe moon.", "section_heading"),
+    "the overview": (ASK, "", C.student.verbose.overview[:150], "meta_leak"),
     "the prompt": (ASK, "", "How do tides work.", "prompt_copied"),
     "announcing": (ASK, "", f"{GOOD} The reasons are these:", "unfinished"),
 }  # fmt: skip
@@ -81,7 +85,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     ("instruction", "input", "answer", "reason"), CASES.values(), ids=CASES.keys()
 )
 def test_filters_of_form(instruction: str, input: str, answer: str, reason: str) -> None:
-    found = FILTER.first_objection(instruction, input, answer)
+    found = first_rejection(FILTER.objections(instruction, input, answer))
     assert (found.reason if found else "") == reason
     assert FILTER.passes(instruction, input, answer, complete=True) == (reason == "")
     if found:
@@ -96,6 +100,9 @@ SWITCHES: dict[str, dict[str, object]] = {
     "rules_cited": {"rules_cited": False},
     "introduces_itself": {"introductions": False, "introduction_run": 0},
     "prompt_copied": {"prompt_copy_share": 1},
+    "header_leak": {"header_leak": False},
+    "section_heading": {"section_headings": []},
+    "meta_leak": {"meta_leak_run": 0},
     "unfinished": {"unfinished": False},
 }
 
@@ -105,12 +112,12 @@ def test_every_filter_has_its_switch(reason: str) -> None:
     off = AnswerFilter(C, FormFilterSettings.model_validate(SWITCHES[reason]))
     for instruction, input, answer, expected in CASES.values():
         if expected == reason:
-            assert off.first_objection(instruction, input, answer) is None
+            assert first_rejection(off.objections(instruction, input, answer)) is None
 
 
 def test_an_answer_as_written_is_also_judged_by_what_a_stage_would_mend() -> None:
     loop = f"{GOOD}{' The sea rises and the sea falls again every day.' * 3}"
-    assert FILTER.first_objection(ASK, "", loop) is None
+    assert first_rejection(FILTER.objections(ASK, "", loop)) is None
     reasons = {
         name: [one.reason for one in FILTER.all_objections(ASK, "", answer, complete=complete)]
         for name, answer, complete in (

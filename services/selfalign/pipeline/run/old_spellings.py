@@ -75,6 +75,9 @@ ADDED: Mapping[str, Any] = {
     "evaluate.probes_file": None,
     # Runs of before asked none.
     "evaluate.probes_per_kind": 0,
+    "align.filters.header_leak": False,
+    "align.filters.meta_leak_run": 0,
+    "align.filters.section_headings": [],
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 ADDED_FILES = ("evaluate.probes_file",)
