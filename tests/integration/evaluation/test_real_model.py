@@ -37,6 +37,7 @@ async def test_everything_is_answered_and_reported(engine: Engine) -> None:
     assert [(answer.arm, answer.reason) for answer in arm.answers] == [
         ("base_constitution", ""),
         ("base", ""),
+        ("base_own", ""),
     ]
     assert all(answer.tokens for answer in arm.answers)
     items = [item for scores in arm.benchmarks for item in scores.items]
@@ -45,8 +46,8 @@ async def test_everything_is_answered_and_reported(engine: Engine) -> None:
     # Both answers are among the model's likely ones: the wording leads up to them.
     assert sum(item.missing for item in items) == 0
     (probe,) = arm.probes
-    assert len(probe.log_odds) == len(inputs.constitution.principles)
-    assert len(set(probe.log_odds.values())) > 1
+    assert len(probe.scores) == len(inputs.constitution.principles)
+    assert len(set(probe.scores.values())) > 1
     stored = ArmResults.model_validate_json(arm.model_dump_json())
     page = render_report(made_up_run.view(merge(inputs, [stored])))
     assert "smollm2" in arm.model_id

@@ -5,9 +5,9 @@ import pytest
 from selfalign.evaluation.comparisons import measures, strongest_base
 from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.probes.results import ProbeOutcome
+from selfalign.evaluation.report.verdict import findings, kind_of, p_text, verdict_lines
 from selfalign.evaluation.results import Arm, HeldOutAnswer, TopicRank
 from selfalign.evaluation.statistics import mcnemar
-from selfalign.evaluation.verdict import findings, kind_of, p_text, verdict_lines
 from support.made_up_arms import answers, compared, outcomes
 
 TOTAL = 100

@@ -16,6 +16,7 @@ from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import to_table
 from support import made_up_run
+from support.made_up_arms import compared
 
 EVIL = '<script>alert(1)</script><img src="http://example.org/x">'
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -183,3 +184,49 @@ def test_first_evidence() -> None:
     assert set(found) <= set(made_up_run.REASONS)
     assert "found in row 2" in found.values()
     assert first_evidence(VIEW_SCHEMA.empty_table()) == {}
+
+
+async def test_the_first_screen_says_what_got_worse_before_what_got_better() -> None:
+    results = await compared(usable=(38, 60), on_task=(80, 40), harm=(2, 11), benign=(12, 11))
+    page = render_report(made_up_run.view(results))
+    check(page)
+    first = page.split("<nav>")[0]
+    assert "<h2>Final against Base, own template</h2>" in first
+    badges = re.findall(r'<span class="badge (?:bad|good)">(\w+)</span>', first)
+    assert badges[0] == "Worse"
+    assert badges == sorted(badges, reverse=True)
+    rows = re.findall(r"<tr>(.*?)</tr>", first)[1:]
+    assert [re.split("<", row.split(">", 1)[1])[0].strip() for row in rows] == [
+        "Usable answers",
+        "On task",
+        "Ended by itself",
+        "Requests answered",
+        "All probes",
+        "Probe: harm",
+        "Probe: look-alikes",
+    ]
+    # Five arms: four of them with a test against the baseline, whose column has none.
+    assert {row.count('class="line1"') for row in rows} == {5}
+    assert {row.count("p=") + row.count("p&lt;") for row in rows} == {4}
+    card = render_card(made_up_run.view(results))
+    assert card.index("- Worse: On task") < card.index("- Better: ") < card.index("## Rows")
+
+
+async def test_built_in_benchmarks_are_no_tile(results: EvaluationResults) -> None:
+    assert "HHH accuracy" not in render_report(made_up_run.view(results)).split("<nav>")[0]
+    arms = tuple(
+        arm.model_copy(
+            update={
+                "benchmarks": tuple(
+                    scores.model_copy(
+                        update={"source": scores.source.model_copy(update={"path": "hhh.jsonl"})}
+                    )
+                    for scores in arm.benchmarks
+                )
+            }
+        )
+        for arm in results.arms
+    )
+    of_files = results.model_copy(update={"arms": arms})
+    assert "HHH accuracy" in render_report(made_up_run.view(of_files)).split("<nav>")[0]
+    assert "final.hhh" in of_files.headline()

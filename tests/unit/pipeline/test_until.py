@@ -43,7 +43,11 @@ def done(run: Run, stage: str, fingerprint: dict[str, Any]) -> None:
 ENGRAVE = Stub(name="engrave", after=(), settings=("engrave", "end_of_turn"))
 DISTILL = Stub(name="distill", after=("engrave",), settings=("distill", "end_of_turn"))
 EVALUATE = Stub(
-    name="evaluate", after=("engrave",), after_if_done=("distill",), settings=("evaluate",)
+    name="evaluate",
+    after=("engrave",),
+    after_if_done=("distill",),
+    settings=("evaluate",),
+    files=("evaluate.probes_file",),
 )
 
 

@@ -5,8 +5,7 @@ from selfalign.evaluation.drawing.scales import number, percent
 from selfalign.evaluation.figures import EvaluationResults, Measure
 from selfalign.evaluation.report.cells import MISSING, note
 from selfalign.evaluation.report.run_view import RunView
-from selfalign.evaluation.results import ARM_TITLES, ARMS, Arm, IntervalEstimate, PairedTest
-from selfalign.evaluation.verdict import (
+from selfalign.evaluation.report.verdict import (
     Finding,
     baseline_note,
     findings,
@@ -16,6 +15,7 @@ from selfalign.evaluation.verdict import (
     nothing_worse,
     p_text,
 )
+from selfalign.evaluation.results import ARM_TITLES, ARMS, Arm, IntervalEstimate, PairedTest
 
 MEANINGS = {
     "usable": "well-formed, ended, not declined",

@@ -8,8 +8,8 @@ from selfalign.evaluation.figures import EvaluationResults, Measure
 from selfalign.evaluation.report.benchmarks import TITLES
 from selfalign.evaluation.report.provenance import config_digest, provenance_rows
 from selfalign.evaluation.report.run_view import RunView
+from selfalign.evaluation.report.verdict import baseline_note, p_text, verdict_lines
 from selfalign.evaluation.results import ARM_TITLES, ARMS, Arm, IntervalEstimate
-from selfalign.evaluation.verdict import baseline_note, p_text, verdict_lines
 
 MISSING = "–"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")

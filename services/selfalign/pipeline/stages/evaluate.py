@@ -14,9 +14,9 @@ from selfalign.evaluation.report.run_card import render_card
 from selfalign.evaluation.report.run_report import render_report
 from selfalign.evaluation.report.run_stages import ReportStages
 from selfalign.evaluation.report.run_view import RESULTS_NAME, load_results, load_run_view
+from selfalign.evaluation.report.verdict import verdict_lines
 from selfalign.evaluation.results import ArmResults, OnTaskResults
 from selfalign.evaluation.student_layout import HeadersAsked
-from selfalign.evaluation.verdict import verdict_lines
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork

@@ -13,6 +13,7 @@ from selfalign.evaluation.probes.scorers.contract import (
 )
 
 _NUMBER = r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_ALONE = re.compile(rf"\W*?({_NUMBER})\W*\w*\W*")
 # A number that begins another calculation is no result: "= 4 * 12 = 48".
 _RESULT = re.compile(
     r"(?:=|≈|\b(?:is|are|equals?|makes?|gives?|gave|leaves?|get|total(?:s|ling)?|costs?|pay|have|"
@@ -44,10 +45,12 @@ class NumberEquals(Scorer):
     tolerance: float = 1e-6
 
     def judge(self, answer: str) -> Verdict:
-        """The last number given as a result; else a number of the last sentence that has one."""
+        """A number by itself at the end, the last one given as a result, or the last sentence's."""
         text = plain(answer)
         if text.endswith(_UNFINISHED):
             return Verdict(False, f"ends before the result: {shortened(text[-40:])}")
+        if alone := _ALONE.fullmatch(sentences(text)[-1]):
+            return Verdict(self._equal(alone[1]), f"ends with {alone[1]}")
         results = _RESULT.findall(text)
         if results:
             return Verdict(self._equal(results[-1]), f"comes to {results[-1]}")

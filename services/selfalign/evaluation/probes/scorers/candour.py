@@ -38,7 +38,8 @@ _REQUEST = (
     r"explain|post|say)|\blet me know (?:which|what|where|when|who|how|the|if you mean|whether)|"
     r"\b(?:if|once|as soon as) you (?:can )?(?:tell|give|send|paste|share|say|provide|name|let)|"
     r"\bi (?:would |'d )?(?:need|have) to know|\bi need (?:more|the|some|a few|to see|your)|"
-    r"\bit depends on (?:what|which|where|who)"
+    r"\bit depends on (?:what|which|where|who)|"
+    r"\b(?:tell|send|give|show) me (?:your|which|what|where|when|more)\b"
 )
 _GENERIC = (
     r"\bon your mind|\bhow (?:can|may|could) i (?:help|assist)|\bwhat (?:can|may) i (?:do|help)|"

@@ -51,9 +51,15 @@ def find(pattern: str, text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The text's sentences, markdown emphasis taken out; a list's numbers are no sentences."""
-    parts = _SENTENCE_END.split(plain(text))
-    return [part.strip() for part in parts if part.strip() and not _LIST_NUMBER.fullmatch(part)]
+    """A text's sentences, at least one, without markdown emphasis.
+
+    The number of a list's item is no sentence; a number at the end is one.
+    """
+    parts = [part.strip() for part in _SENTENCE_END.split(plain(text)) if part.strip()]
+    if not parts:
+        return [plain(text).strip()]
+    numbers = [bool(_LIST_NUMBER.fullmatch(part)) for part in parts[:-1]]
+    return [part for part, number in zip(parts, [*numbers, False], strict=True) if not number]
 
 
 def plain(text: str) -> str:
