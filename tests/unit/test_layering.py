@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     **{package: {*LEAVES, "rpc"} for package in METHOD},
     "training_settings": {"settings"},
     "pipeline": {*LEAVES, *METHOD, "rpc", "weights", "training_settings", "options"},
-    "model_server": {"settings", "options"},
+    "model_server": {"settings", "options", "layout"},
     "cli": {*LEAVES, *METHOD, "rpc", "weights", "pipeline", "model_server", "options"},
     "selfalign_training": {"settings", "storage", "training_settings"},
 }

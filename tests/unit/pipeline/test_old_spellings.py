@@ -14,7 +14,7 @@ import yaml
 
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
-from selfalign.pipeline.run.old_spellings import ADDED, ADDED_ALONE, MOVED, translated
+from selfalign.pipeline.run.old_spellings import ADDED, MOVED, translated
 from selfalign.pipeline.run.run import Run, create_or_resume, open_run
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.pipeline.runner.fingerprint import (
@@ -44,8 +44,7 @@ evaluate: {held_out: 1}
 def _with_added(text: str) -> str:
     """The run file with the settings that came later, at the values that change nothing."""
     values = yaml.safe_load(text)
-    alone = {name: value for name, (value, _) in ADDED_ALONE.items()}
-    for dotted, value in {**ADDED, **alone}.items():
+    for dotted, value in ADDED.items():
         *parents, last = dotted.split(".")
         place = values
         for parent in parents:

@@ -11,6 +11,8 @@ from selfalign_training.data.end_of_turn import EndOfTurn, eos_of_turn, template
 from selfalign_training.data.source import Source
 from selfalign_training.data.tokenizer import Tokenizer
 
+GAP = "\n\n"
+
 
 class Layout(Protocol):
     """How a row becomes text."""
@@ -44,7 +46,7 @@ class HeaderLayout:
 
 
 class ChatLayout:
-    """The tokenizer's template: the meta prompt is the system's message."""
+    """The tokenizer's template: the meta prompt is the system's message, where it has one."""
 
     adds_special_tokens = False
 
@@ -57,6 +59,7 @@ class ChatLayout:
             )
         self._layout = layout
         self._tokenizer = tokenizer
+        self._system_message = takes_system_message(tokenizer)
         answer = "An answer."
         _, answered = self._answered(Source("probe", "A question?", "", answer, complete=True))
         after = answered.partition(answer)[2]
@@ -90,22 +93,45 @@ class ChatLayout:
         return prompt, text[len(prompt) :]
 
     def _messages(self, source: Source) -> list[dict[str, str]]:
-        return [
-            {"role": "system", "content": draw_meta_prompt(source, self._layout)},
-            {"role": "user", "content": query_text(source)},
-        ]
+        meta, query = draw_meta_prompt(source, self._layout), query_text(source)
+        if not self._system_message:
+            return [{"role": "user", "content": f"{meta}{GAP}{query}"}]
+        return [{"role": "system", "content": meta}, {"role": "user", "content": query}]
 
     def _apply(self, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
         try:
-            text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=add_generation_prompt
-            )
+            return apply(self._tokenizer, messages, add_generation_prompt=add_generation_prompt)
         except TemplateError as error:
             raise ConfigError(
-                f"layout.chat_template: the tokenizer's template refuses system, user and "
-                f"assistant messages: {error}; use the headers of the published layout"
+                f"layout.chat_template: the tokenizer's template refuses the messages of user and "
+                f"assistant: {error}; use the headers of the published layout"
             ) from error
-        return str(text)
+
+
+def apply(
+    tokenizer: Tokenizer, messages: list[dict[str, str]], *, add_generation_prompt: bool
+) -> str:
+    """The conversation as text. Raises TemplateError where the template refuses it."""
+    text = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=add_generation_prompt
+    )
+    return str(text)
+
+
+def takes_system_message(tokenizer: Tokenizer) -> bool:
+    """Whether the template has a place for a system's message: neither refuses nor drops it.
+
+    Where it has none, the meta prompt stands before the user's text, with a blank line between.
+    """
+    system = "Probe of the rules."
+    messages = [
+        {"role": "system", "content": system},
+        {"role": "user", "content": "Probe of a question?"},
+    ]
+    try:
+        return system in apply(tokenizer, messages, add_generation_prompt=True)
+    except TemplateError:
+        return False
 
 
 def make_layout(layout: LayoutConfig, tokenizer: Tokenizer) -> Layout:
@@ -123,4 +149,4 @@ def draw_meta_prompt(source: Source, layout: LayoutConfig) -> str:
 def query_text(source: Source) -> str:
     """Instruction and input as the paper joins them, without the white space around them."""
     instruction, input = source.instruction.strip(), source.input.strip()
-    return f"{instruction}\n\n{input}" if input else instruction
+    return f"{instruction}{GAP}{input}" if input else instruction

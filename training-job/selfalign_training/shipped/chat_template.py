@@ -9,11 +9,25 @@ import re
 from typing import cast
 
 from selfalign_training.configuration.training_config import LayoutConfig
+from selfalign_training.data.layout import GAP, takes_system_message
 from selfalign_training.data.tokenizer import Tokenizer
 
 WITH_DEFAULT_SYSTEM_MESSAGE = """\
 {%- if not messages or messages[0]['role'] != 'system' -%}
 {%- set messages = ([{'role': 'system', 'content': META}] + messages)|list -%}
+{%- endif """
+
+# For templates that have no place for a system's message: it stands before the user's first text.
+BEFORE_THE_USER = """\
+{%- if messages and messages[0]['role'] == 'system' -%}
+{%- set system = messages[0]['content']|trim -%}
+{%- set messages = messages[1:] -%}
+{%- else -%}
+{%- set system = META -%}
+{%- endif -%}
+{%- if messages and messages[0]['role'] == 'user' -%}
+{%- set first = {'role': 'user', 'content': system ~ GAP ~ messages[0]['content']|trim} -%}
+{%- set messages = ([first] + messages[1:])|list -%}
 {%- endif """
 
 HEADERS = """\
@@ -47,13 +61,16 @@ def shipped_template(layout: LayoutConfig, tokenizer: Tokenizer) -> str:
         tokenizer: The base model's, whose own template goes on where the layout is its.
     """
     if layout.chat_template:
-        return with_default_system_message(tokenizer.get_chat_template(), layout.meta_prompts[0])
+        template = BEFORE_THE_USER
+        if takes_system_message(tokenizer):
+            template = WITH_DEFAULT_SYSTEM_MESSAGE
+        prefix = _filled(template, META=layout.meta_prompts[0].strip(), GAP=GAP)
+        return prefixed(tokenizer.get_chat_template(), prefix)
     return headers_template(layout, tokenizer)
 
 
-def with_default_system_message(template: str, meta: str) -> str:
-    """`template`, with `meta` as the system message of a conversation that has none."""
-    prefix = _filled(WITH_DEFAULT_SYSTEM_MESSAGE, META=meta.strip())
+def prefixed(template: str, prefix: str) -> str:
+    """`template` as it was, behind `prefix`, whose last tag is still open."""
     # `-%}` would take the white space that a template begins with; the newline behind `%}` is the
     # one that transformers drops.
     end = "%}\n" if template[:1].isspace() else "-%}"

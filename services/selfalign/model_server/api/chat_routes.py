@@ -1,6 +1,5 @@
 """/v1/chat/completions: messages through the model's own chat template, answers as TGI's."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -33,20 +32,20 @@ class ChatRoutes:
         if name := body.unsupported():
             message = f"Input validation error: `{name}` is not supported by this server"
             raise ServiceError(422, message, "validation")
-        prompt = await self._render(body)
+        prompt = self._render(body)
         if body.stream:
             return await send_events(request, prompt, self._events(body, prompt))
         (generation,) = await self.generator.complete(prompt, body.parameters(), templated=True)
         answer = self._answer(body, generation)
         return web.json_response(answer, headers=generation.headers())
 
-    async def _render(self, body: ChatRequest) -> str:
+    def _render(self, body: ChatRequest) -> str:
         template = self.served.chat_template
         if template is None:
             raise ServiceError(422, "Template error: template not found", "template_error")
         messages = [message.plain() for message in body.messages]
         try:
-            return await asyncio.to_thread(template.render, messages)
+            return template.render(messages)
         except UnusableTemplate as error:
             raise ServiceError(422, f"Template error: {error}", "template_error") from error
 

@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from selfalign.errors import ModelError
+from selfalign.layout.chat_template import RENDER_ERRORS, Message, compiled
 from selfalign.model_server.transformer.model_folder import read_json
 
 TEMPLATE = "chat_template.jinja"
 TOKENIZER = "tokenizer_config.json"
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
-Message = Mapping[str, str]
 
 
 class UnusableTemplate(Exception):
@@ -28,26 +27,17 @@ class ChatTemplate:
     def render(self, messages: Sequence[Message]) -> str:
         """The conversation, up to where the assistant's answer begins.
 
-        Rendered by transformers, whose first import takes a second: call it off the event loop.
-
         Raises:
             UnusableTemplate: with the template's own words, or those of its fault.
         """
-        # Only a chat needs them; the server starts sooner without.
-        from jinja2 import TemplateError
-        from transformers.utils.chat_template_utils import render_jinja_template
-
-        render: Any = render_jinja_template
         try:
-            rendered, _ = render(
-                [[dict(message) for message in messages]],
-                chat_template=self.source,
+            return compiled(self.source).render(
+                messages=[dict(message) for message in messages],
                 add_generation_prompt=True,
                 **self.special_tokens,
             )
-        except (TemplateError, TypeError, ValueError) as error:
+        except RENDER_ERRORS as error:
             raise UnusableTemplate(str(error)) from error
-        return str(rendered[0])
 
 
 def load_chat_template(folder: Path) -> ChatTemplate | None:

@@ -64,6 +64,7 @@ _FORM_FILTERS_OFF = {
     "introductions": False,
 }
 ADDED: Mapping[str, Any] = {
+    "end_of_turn": "marker",
     **{
         f"{section}.filters.{name}": value
         for section in ("align", "refine")
@@ -84,11 +85,8 @@ ADDED_FILES = ("evaluate.probes_file",)
 """Settings among them that name a file of their section's stage, of which the fingerprint holds a
 digest: without a file, stored runs had what is built in, or nothing."""
 
-ADDED_ALONE: Mapping[str, tuple[Any, tuple[str, ...]]] = {
-    "end_of_turn": ("marker", ("engrave", "distill")),
-}
-"""The same for settings outside of any section -> the value, and beside which sections a
-fingerprint has it."""
+READ_WITH: Mapping[str, tuple[str, ...]] = {"end_of_turn": ("engrave", "distill")}
+"""Those of them that are no section's -> the sections of the stages that depend on them."""
 
 
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
@@ -132,11 +130,8 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         *parents, last = dotted.split(".")
         place = reduce(lambda place, name: place.get(name, {}), parents, result)
         # A fingerprint has the sections of its stage alone.
-        if place:
+        if place and (parents or not result.keys().isdisjoint(READ_WITH[dotted])):
             place.setdefault(last, value)
-    for name, (value, sections) in ADDED_ALONE.items():
-        if not result.keys().isdisjoint(sections):
-            result.setdefault(name, value)
     return result
 
 

@@ -63,8 +63,8 @@ def test_meta_prompts_are_drawn_by_the_prompt_id() -> None:
     [
         (None, "layout.chat_template: true, but the base model's tokenizer has no chat template"),
         (
-            "{{ raise_exception('no system messages') }}",
-            "refuses system, user and assistant messages: no system messages",
+            "{{ raise_exception('no messages') }}",
+            "refuses the messages of user and assistant: no messages",
         ),
         (
             "{% for message in messages %}{{ message['content'] }}{% endfor %}"
@@ -105,6 +105,22 @@ def test_a_template_without_an_end_token_as_it_is() -> None:
     template = CHAT_TEMPLATE.replace("</s>\n", "\n# End\n")
     layout = ChatLayout(chat, byte_tokenizer(chat_template=template))
     assert layout.render(SOURCE)[1] == "Blue.\n# End"
+
+
+@pytest.mark.parametrize("refusal", ["{{ raise_exception('no') }}", ""])
+def test_a_template_without_a_system_message_has_the_meta_prompt_before_the_question(
+    refusal: str,
+) -> None:
+    template = (
+        "{% for message in messages %}{% if message['role'] == 'system' %}REFUSAL{% else %}"
+        "<s>{{ message['role'] }}\n{{ message['content'] }}</s>\n{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
+    ).replace("REFUSAL", refusal)
+    layout = ChatLayout(CHAT, byte_tokenizer(chat_template=template))
+    assert layout.render(SOURCE) == (
+        "<s>user\nIt helps.\n\nName a colour.</s>\n<s>assistant\n",
+        "Blue.</s>",
+    )
 
 
 def test_a_special_token_without_a_name_ends_a_turn_too() -> None:

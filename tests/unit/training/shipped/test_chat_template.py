@@ -24,9 +24,15 @@ LOOSE = HEADERS.model_copy(update={"meta_prompts": ("# Assistant\n",)})
 PUBLISHED = HEADERS.model_copy(update={"end_of_turn": "marker"})
 CHAT = LayoutConfig(meta_prompts=(META,), chat_template=True)
 INDENTED = "\n  {% for message in messages %}\n" + CHAT_TEMPLATE.partition("%}")[2]
+NO_SYSTEM = CHAT_TEMPLATE.replace(
+    "{% for message in messages %}",
+    "{% for message in messages %}{% if message['role'] == 'system' %}"
+    "{{ raise_exception('no system message') }}{% endif %}",
+)
 PLAIN = byte_tokenizer()
 WITH_BEGIN = byte_tokenizer(template="<s> $A </s>")
 CHATTING = byte_tokenizer(chat_template=CHAT_TEMPLATE)
+CHATTING_NO_SYSTEM = byte_tokenizer(chat_template=NO_SYSTEM)
 CHATTING_INDENTED = byte_tokenizer(chat_template=INDENTED)
 CASES = [
     (HEADERS, PLAIN),
@@ -35,8 +41,17 @@ CASES = [
     (PUBLISHED, PLAIN),
     (CHAT, CHATTING),
     (CHAT, CHATTING_INDENTED),
+    (CHAT, CHATTING_NO_SYSTEM),
 ]
-NAMES = ["headers", "begin token", "no user header", "published", "template", "indented template"]
+NAMES = [
+    "headers",
+    "begin token",
+    "no user header",
+    "published",
+    "template",
+    "indented template",
+    "no system message",
+]
 
 
 def rendered(
@@ -86,6 +101,11 @@ def test_a_stock_chat_call_renders_what_was_trained_on(
             CHATTING,
             "<s>system\nBe brief.</s>\n<s>user\nA?</s>\n<s>assistant\nB.</s>\n<s>user\nC?</s>\n"
             "<s>assistant\n",
+        ),
+        (
+            CHAT,
+            CHATTING_NO_SYSTEM,
+            "<s>user\nBe brief.\n\nA?</s>\n<s>assistant\nB.</s>\n<s>user\nC?</s>\n<s>assistant\n",
         ),
     ],
 )
