@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfalign.answering.answer_filter import AnswerFilter
-from selfalign.constitution.render import join_input, render_prefix
+from selfalign.constitution.render import render_prefix
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.evaluation.arms import evaluate
 from selfalign.evaluation.benchmark_files import load_benchmarks
@@ -17,9 +17,11 @@ from selfalign.evaluation.evaluation_inputs import EvaluationInputs
 from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.report.run_stages import ReportStages
 from selfalign.evaluation.report.run_view import LossCurve, RunView, view_table
-from selfalign.evaluation.student_layout import HeadersAsked
 from selfalign.filters.form_settings import FormFilterSettings
 from selfalign.inference.contract.engine import Completion, ContinuationScore
+from selfalign.layout.chat_template import ChatTemplate
+from selfalign.layout.headers import HeadersLayout
+from selfalign.layout.template import TemplateLayout
 from selfalign.roles import MODEL_ROLES
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.manifest import Manifest
@@ -37,25 +39,21 @@ STAGES = ReportStages(
     refined="refine",
     evaluation="evaluate",
 )
+OWN_TEMPLATE = ChatTemplate(
+    text=(
+        "{% for message in messages %}<{{ message.role }}>{{ message.content }}</>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}"
+    ),
+    special_tokens={"eos_token": "</>"},
+    end_tokens=("</>",),
+    adds_bos=False,
+)
 QUESTIONS = (
     "How can I keep basil alive on a windowsill through the winter?",
     "Compare renting and buying a bicycle for a stay of three months.",
     "Who won the cup final that was played yesterday evening?",
     "Write two sentences that thank a neighbour for watering the plants.",
 )
-
-
-@dataclass(frozen=True)
-class OwnTemplate:
-    """A chat template that no model has."""
-
-    stops: tuple[str, ...] = ()
-
-    def student_prompt(self, instruction: str, input: str = "") -> str:
-        return self.own_prompt(instruction, input)
-
-    def own_prompt(self, instruction: str, input: str = "") -> str:
-        return f"<user>{join_input(instruction, input)}</user><assistant>"
 
 
 @dataclass
@@ -100,8 +98,8 @@ def inputs(rows: int = 60, **settings: Any) -> EvaluationInputs:
         aligned=tuple(row for row in align_rows(rows) if row.status is RowStatus.ACCEPTED),
         benchmarks=load_benchmarks(chosen),
         filters=AnswerFilter(constitution, FormFilterSettings()),
-        layout=HeadersAsked(constitution),
-        own=OwnTemplate(),
+        layout=HeadersLayout(constitution),
+        own=TemplateLayout(constitution, OWN_TEMPLATE),
     )
 
 

@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from selfalign.cli.inspect import RunOption, StoreOption
-from selfalign.constitution.render import render_student_prompt, student_stops
-from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.events import Event, Note
 from selfalign.inference.client.build import build_engine
@@ -19,6 +17,7 @@ from selfalign.inference.streams.text import stream_text
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.executors.register import EXECUTORS, make_executor
 from selfalign.pipeline.run.config import ExecutorKind
+from selfalign.pipeline.run.layout import run_layout
 from selfalign.pipeline.run.run import Run, open_run
 from selfalign.pipeline.stages.models import model_weights, models_made
 from selfalign.pipeline.stages.register import STAGES
@@ -63,7 +62,7 @@ def chat_command(
     params = SamplingParams(
         max_new_tokens=max_new_tokens,
         temperature=temperature,
-        stop=student_stops(load_constitution(opened.config.constitution)),
+        stop=run_layout(opened.config).stops,
     )
     place = make_executor(opened, _show, parse_kind(executor))
     chat = Chat(opened, place, params)
@@ -117,7 +116,7 @@ class Chat:
 
     def __init__(self, run: Run, executor: Executor, params: SamplingParams) -> None:
         self._run, self._executor, self._params = run, executor, params
-        self._constitution = load_constitution(run.config.constitution)
+        self._layout = run_layout(run.config)
 
     def side_by_side(self, roles: Sequence[ModelRole], prompts: Iterable[str]) -> None:
         """Serves all models at once, and asks each prompt of all of them."""
@@ -147,7 +146,7 @@ class Chat:
 
     def _ask(self, settings: EngineSettings, text: str, show: Callable[[str], None]) -> str:
         """The answer in the student's layout, shown as it is written."""
-        prompt = render_student_prompt(self._constitution, text, "")
+        prompt = self._layout.student_prompt(text)
         return asyncio.run(_ask(settings, prompt, self._params, show))
 
 

@@ -1,17 +1,16 @@
 """What an evaluation works on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
+from selfalign.answering.answer_filter import AnswerFilter
 from selfalign.constitution.render import join_input
 from selfalign.constitution.schema import Constitution
 from selfalign.evaluation.benchmark_files import Benchmarks
 from selfalign.evaluation.bootstrap import Bootstrap
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.evaluation.probes.probe import Probe
-from selfalign.filters.rejection import Rejection
+from selfalign.layout.contract import Layout
 from selfalign.storage.rows import PromptItem, Row, RowStatus
 from selfalign.storage.store import Store
 from selfalign.storage.tables import read_rows, to_rows
@@ -19,29 +18,6 @@ from selfalign.storage.tables import read_rows, to_rows
 ALIGNED_COLUMNS = (
     "row_id", "prompt_id", "status", "question_type", "instruction", "input", "thoughts", "rules",
 )  # fmt: skip
-
-
-class AskedLayout(Protocol):
-    """How a model is asked without the constitution."""
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """What ends an answer besides the model's end token."""
-
-    def student_prompt(self, instruction: str, input: str = "") -> str:
-        """As the run's students are trained and asked."""
-
-    def own_prompt(self, instruction: str, input: str = "") -> str:
-        """As the base model's makers mean it."""
-
-
-class AnswerObjections(Protocol):
-    """The run's own filters of form."""
-
-    def all_objections(
-        self, instruction: str, input: str, answer: str, *, complete: bool
-    ) -> Sequence[Rejection]:
-        """Why the answer would be rejected as a training row; nothing if it would be kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +31,11 @@ class EvaluationInputs:
     aligned: tuple[Row, ...]
     """Accepted rows of stage 2, for the rule citations and the probe."""
     benchmarks: Benchmarks
-    filters: AnswerObjections
-    layout: AskedLayout
+    filters: AnswerFilter
+    """Those of form that the run's own stages apply."""
+    layout: Layout
     """Of the run's students."""
-    own: AskedLayout | str
+    own: Layout | str
     """The base model's own chat template, or why there is none."""
     probes: tuple[Probe, ...] = ()
     """Prompts of the principles, whose answers are scored without a judge."""

@@ -17,12 +17,13 @@ from selfalign.constitution.parse import parse_completion
 from selfalign.constitution.render import engine_stops
 from selfalign.constitution.schema import Constitution
 from selfalign.evaluation.concurrency import ItemFailure, catch_item_failure, map_bounded
-from selfalign.evaluation.evaluation_inputs import AskedLayout, EvaluationInputs
+from selfalign.evaluation.evaluation_inputs import EvaluationInputs
 from selfalign.evaluation.figures import AnswerSummary
 from selfalign.evaluation.results import Arm, HeldOutAnswer, IntervalEstimate, TopicRank
 from selfalign.evaluation.statistics import share
 from selfalign.filters.declining import declines
 from selfalign.inference.contract.engine import Completion, Engine
+from selfalign.layout.contract import Layout
 from selfalign.storage.rows import PromptItem, derive_seed
 
 TRIGRAM = 3
@@ -67,7 +68,7 @@ async def answer_held_out(
     return tuple(await map_bounded(answer, inputs.held_out, limit, tick))
 
 
-def _ask_by(layout: AskedLayout, render: Render) -> MakeAsk:
+def _ask_by(layout: Layout, render: Render) -> MakeAsk:
     """Asks by the layout, its prompts rendered by one of its methods."""
 
     def make(engine: Engine, inputs: EvaluationInputs) -> Ask:

@@ -14,7 +14,7 @@ import yaml
 
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
-from selfalign.pipeline.run.old_spellings import ADDED, MOVED, translated
+from selfalign.pipeline.run.old_spellings import ADDED, MOVED, READ_WITH, translated
 from selfalign.pipeline.run.run import Run, create_or_resume, open_run
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.pipeline.runner.fingerprint import (
@@ -25,7 +25,7 @@ from selfalign.pipeline.runner.fingerprint import (
 from selfalign.pipeline.runner.reuse import reuse_stages
 from selfalign.pipeline.runner.verify import verify_run
 from selfalign.pipeline.stages import align
-from selfalign.pipeline.stages.register import NAMES, find_stage
+from selfalign.pipeline.stages.register import NAMES, STAGES, find_stage
 from selfalign.storage.open import open_store
 from selfalign.storage.store import Store
 
@@ -39,21 +39,9 @@ align: {temperature: 0.6, answer_lead: Well}
 prompts: {count: 2}
 evaluate: {held_out: 1}
 """
-
-
-def _with_added(text: str) -> str:
-    """The run file with the settings that came later, at the values that change nothing."""
-    values = yaml.safe_load(text)
-    for dotted, value in ADDED.items():
-        *parents, last = dotted.split(".")
-        place = values
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place.setdefault(last, value)
-    return yaml.safe_dump(values, default_flow_style=None, sort_keys=False)
-
-
-NEW_FILE = _with_added(OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}"))
+NEW_FILE = (
+    OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}") + "end_of_turn: marker\n"
+)
 # As the version before computed them.
 DIGESTS = {
     "topics": "5d8a30d42be98885",
@@ -116,12 +104,30 @@ def test_a_stored_run_verifies(store: Store) -> None:
 
 
 def test_a_new_run_takes_over_a_stored_one(store: Store) -> None:
-    config = parse_run_config(NEW_FILE.replace("name: before", "name: after"), "run.yaml")
-    run, _ = create_or_resume(store, config)
+    new = NEW_FILE.replace("name: before", "name: after") + "layout: headers\n"
+    run, _ = create_or_resume(store, parse_run_config(new, "run.yaml"))
     # Up to a stage that the stored run did not know.
     known = list(takewhile(DIGESTS.__contains__, NAMES))
     assert list(reuse_stages(run, "before")) == known
     assert fingerprint_of(run, "align") == fingerprint_of(open_run(store, "before"), "align")
+
+
+def test_a_stored_run_keeps_the_headers(store: Store) -> None:
+    run, _ = create_or_resume(store, parse_run_config(NEW_FILE, "run.yaml"))
+    assert run.config.layout == "headers"
+    asked = parse_run_config(NEW_FILE + "layout: chat_template\n", "run.yaml")
+    _, found = create_or_resume(store, asked)
+    assert found["layout"] == ("headers", "chat_template")
+
+
+def test_added_settings_go_where_they_are_read() -> None:
+    added = {"layout": "headers", "chat_template": None, "end_of_turn": "marker"}
+    assert translated({"engrave": {"epochs": 1}}) == {"engrave": {"epochs": 1}, **added}
+    assert translated({"engrave": {}, "layout": "auto"})["layout"] == "auto"
+    assert translated({"prompts": {"count": 2}}) == {"prompts": {"count": 2}}
+    assert {name for name in ADDED if "." not in name} == set(READ_WITH)
+    for name, sections in READ_WITH.items():
+        assert set(sections) == {stage.name for stage in STAGES if name in stage.settings}
 
 
 def test_other_settings_are_still_seen(store: Store) -> None:
@@ -171,11 +177,9 @@ def test_new_spellings_stay_and_what_was_given_stays_whole() -> None:
     new = {"align": {"calls": "two", "sampling": {"top_p": 0.5}}, "rows": {"rows_per_unit": 3}}
     assert translated(new) == new
     old: dict[str, Any] = {"align": {"mode": "two_call", "retries": 2}, "engrave": {"mode": "x"}}
-    assert translated(old) == {
-        "align": {"calls": "two", "retries": 2},
-        "engrave": {"mode": "x"},
-        "end_of_turn": "marker",
-    }
+    new = {"align": {"calls": "two", "retries": 2}, "engrave": {"mode": "x"}}
+    added = {"layout": "headers", "chat_template": None, "end_of_turn": "marker"}
+    assert translated(old) == {**new, **added}
     assert old["align"] == {"mode": "two_call", "retries": 2}
 
 

@@ -7,6 +7,8 @@ from pydantic import Field, field_serializer
 
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.layout.chat_template import ChatTemplate
+from selfalign.layout.contract import LayoutChoice
 from selfalign.model_server.server_options import ModelServerOptions
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
@@ -133,6 +135,13 @@ class RunConfig(Section):
     seed: Seed = 42
     """All seeds of sampling, selection and training follow from it."""
     model: ModelSettings
+    layout: LayoutChoice = "auto"
+    """How the student is trained and asked: in the base model's own chat template, or under the
+    published headers. auto: the template where the model has one; a run that is there keeps what
+    it began with."""
+    chat_template: ChatTemplate | None = None
+    """The base model's chat template. Found beside the model when the run starts, and kept with
+    the run; give it where the runner cannot look into the model's folder."""
     constitution: Path | None = None
     """Your own constitution; the built-in one by default."""
     task_seeds: Path | None = None

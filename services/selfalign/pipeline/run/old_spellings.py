@@ -55,37 +55,19 @@ MOVED = (
 )
 
 
-_FORM_FILTERS_OFF = {
-    "exemplar_turn_run": 0,
-    "repeated_parts": False,
-    "input_copy_share": 1.0,
-    "other_language": False,
-    "rules_cited": False,
-    "introductions": False,
-}
 ADDED: Mapping[str, Any] = {
+    "layout": "headers",
+    "chat_template": None,
     "end_of_turn": "marker",
-    **{
-        f"{section}.filters.{name}": value
-        for section in ("align", "refine")
-        for name, value in {"preset": "ours", **_FORM_FILTERS_OFF}.items()
-    },
-    "align.filters.introduction_run": 0,
-    "evaluate.neighbours": 0,
-    "evaluate.on_task_chars": 600,
-    "evaluate.probes_file": None,
-    # Runs of before asked none.
-    "evaluate.probes_per_kind": 0,
-    "align.filters.header_leak": False,
-    "align.filters.meta_leak_run": 0,
-    "align.filters.section_headings": [],
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
-ADDED_FILES = ("evaluate.probes_file",)
-"""Settings among them that name a file of their section's stage, of which the fingerprint holds a
-digest: without a file, stored runs had what is built in, or nothing."""
 
-READ_WITH: Mapping[str, tuple[str, ...]] = {"end_of_turn": ("engrave", "distill")}
+_STUDENTS = ("engrave", "refine", "distill", "evaluate")
+READ_WITH: Mapping[str, tuple[str, ...]] = {
+    "layout": _STUDENTS,
+    "chat_template": _STUDENTS,
+    "end_of_turn": ("engrave", "distill"),
+}
 """Those of them that are no section's -> the sections of the stages that depend on them."""
 
 
@@ -140,12 +122,10 @@ def translated_fingerprint(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
 
     Digests of manifests are always taken of what is stored.
     """
-    found = dict(fingerprint)
-    settings = found.get("settings", {})
-    if "files" in found:
-        added = {name: "builtin" for name in ADDED_FILES if name.partition(".")[0] in settings}
-        found["files"] = {**added, **found["files"]}
-    return {**found, "settings": translated(settings)}
+    return {
+        name: translated(value) if name == "settings" else value
+        for name, value in fingerprint.items()
+    }
 
 
 def _old_settings(values: Mapping[str, Any]) -> Iterator[tuple[Moved, Any]]:

@@ -19,6 +19,8 @@ from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import SCHEMA_VERSION
 from selfalign.weights.digest import weights_digest
 
+LONGEST_VALUE = 200
+
 
 def stage_fingerprint(run: Run, stage: Stage) -> dict[str, Any]:
     """What the stage's output depends on.
@@ -72,12 +74,18 @@ def is_outgrown(stage: Stage, manifest: Manifest, expected: dict[str, Any]) -> b
 def describe_differences(found: dict[str, tuple[Any, Any]], lead: str) -> str:
     """Differences for a person, with the way out."""
     shown = "; ".join(
-        f"{key}: {old!r} there, {new!r} asked for" for key, (old, new) in found.items()
+        f"{key}: {_shown(old)} there, {_shown(new)} asked for" for key, (old, new) in found.items()
     )
     return (
         f"{lead} other settings: {shown}. Start a new run that takes over the unchanged stages: "
         "selfalign run -f FILE --name NEW --reuse OLD"
     )
+
+
+def _shown(value: object) -> str:
+    """The value on one line, and not a whole chat template."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def manifest_digest(manifest: Manifest) -> str:

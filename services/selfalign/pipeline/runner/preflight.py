@@ -8,7 +8,8 @@ from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.evaluation.probes.probes_file import load_probes
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
-from selfalign.pipeline.run.run import Run, create_or_resume
+from selfalign.pipeline.run.layout import choose_layout
+from selfalign.pipeline.run.run import Run, config_key, create_or_resume
 from selfalign.pipeline.runner.fingerprint import describe_differences, file_digest
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.pipeline.stages.register import STAGES
@@ -23,10 +24,14 @@ def prepare(store: Store, config: RunConfig) -> Run:
     Raises:
         StoreNotWritable, StoreError: the store does not take objects.
         FingerprintMismatch: the run exists with other settings; each difference is shown.
-        ConfigError, DataError: a file that the run names is missing or wrong.
+        ConfigError, DataError: a file that the run names is missing or wrong, or the base model's
+            chat template cannot be used.
+        ModelError: the base model's files cannot be read.
     """
     check_files(config)
     store.check_writable()
+    if not store.exists(config_key(config.name)):
+        config = choose_layout(config)
     run, found = create_or_resume(store, config)
     if found:
         raise FingerprintMismatch(describe_differences(found, f"run {config.name!r} exists with"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.inference.contract.engine import Engine
 from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.layout import kept_template
 from selfalign.principle_engine import service as principle_engine
 from selfalign.prompt_synthesizer import service as prompt_synthesizer
 from selfalign.refiner import service as refiner
@@ -20,7 +21,8 @@ class Service:
     full_name: str
     """As its proto and its health check name it."""
     settings: tuple[str, ...]
-    """The sections of the run that it reads: one with other settings makes other rows."""
+    """The sections of the run that it reads: one with other settings makes other rows. The run's
+    layout is none of them: a worker's stream names it."""
     register: Callable[[Engine, RunConfig], Awaitable[ServiceRegistration]]
     """Makes it ready over an engine. Raises ConfigError, DataError, PromptTooLong."""
 
@@ -38,7 +40,8 @@ async def _principle_engine(engine: Engine, config: RunConfig) -> ServiceRegistr
 
 async def _refiner(engine: Engine, config: RunConfig) -> ServiceRegistration:
     constitution = load_constitution(config.constitution)
-    return await refiner.registration(engine, config.refine, constitution)
+    template = kept_template(config)
+    return await refiner.registration(engine, config.refine, constitution, template)
 
 
 SERVICES: dict[ServiceName, Service] = {

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import prompts
 from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage, Ask
 from selfalign.pipeline.stages.prompt_split import training_prompts
@@ -11,7 +12,7 @@ from selfalign.rpc.clients import PrincipleEngineClient
 
 
 @asynccontextmanager
-async def asking(channel: ChannelSettings) -> AsyncIterator[Ask]:
+async def asking(channel: ChannelSettings, run: Run) -> AsyncIterator[Ask]:
     """The service's stream, over a client of its own."""
     async with PrincipleEngineClient(channel) as client:
         yield client.align_prompts

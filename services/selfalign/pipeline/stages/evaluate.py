@@ -16,7 +16,7 @@ from selfalign.evaluation.report.run_stages import ReportStages
 from selfalign.evaluation.report.run_view import RESULTS_NAME, load_results, load_run_view
 from selfalign.evaluation.report.verdict import verdict_lines
 from selfalign.evaluation.results import ArmResults, OnTaskResults
-from selfalign.evaluation.student_layout import HeadersAsked
+from selfalign.pipeline.run.layout import LAYOUT_SETTINGS, own_layout, run_layout
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import align, distill, engrave, prompts, refine
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
@@ -115,8 +115,8 @@ class EvaluateStage(Stage):
             benchmarks=load_benchmarks(settings),
             probes=drawn_per_kind(load_probes(settings.probes_file), settings.probes_per_kind),
             filters=AnswerFilter(constitution, run.config.refine.filters),
-            layout=HeadersAsked(constitution),
-            own="this layout has no chat template",
+            layout=run_layout(run.config),
+            own=own_layout(run.config),
         )
 
     def _item(self, run: Run, row: Row) -> PromptItem:
@@ -136,7 +136,7 @@ STAGE = EvaluateStage(
     name="evaluate",
     after=tuple(stage.STAGE.name for stage in (prompts, align, engrave)),
     after_if_done=tuple(stage.STAGE.name for stage in (refine, distill)),
-    settings=("evaluate",),
+    settings=("evaluate", *LAYOUT_SETTINGS),
     results=(("report", "report.html"), ("card", "card.md")),
     files=(
         "constitution",

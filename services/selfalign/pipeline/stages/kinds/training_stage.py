@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from selfalign.constitution.render import student_layout
-from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.layout import run_layout
 from selfalign.pipeline.run.own_files import read_own_file
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
@@ -48,7 +47,7 @@ class TrainingStage(Stage):
     def job_settings(self, run: Run, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """The training job's whole configuration: the user's section and the pipeline's wiring."""
         section = self.section(run.config)
-        layout = student_layout(load_constitution(run.config.constitution))
+        layout = run_layout(run.config).training(self.meta_prompts)
         return {
             "preset": self.paper_preset if run.config.profile == "paper" else "small",
             "seed": run.config.seed,
@@ -60,13 +59,7 @@ class TrainingStage(Stage):
                 "extra_rows": section.data.extra_rows,
             },
             "output": {"store": run.store.url, "prefix": run.prefix(self.name)},
-            "layout": {
-                "meta_prompts": list(layout.meta_prompts[: self.meta_prompts]),
-                "user_header": layout.user_header,
-                "assistant_header": layout.assistant_header,
-                "end_marker": layout.end_marker,
-                "end_of_turn": run.config.end_of_turn,
-            },
+            "layout": {**layout, "end_of_turn": run.config.end_of_turn},
             "fingerprint": fingerprint,
         }
 
