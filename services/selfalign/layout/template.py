@@ -51,11 +51,7 @@ class TemplateLayout:
     def training(self, meta_prompts: int | None) -> dict[str, JsonValue]:
         s = self._c.student
         overviews: list[JsonValue] = [meta.overview for meta in (s.standard, s.concise)]
-        return {
-            "chat_template": True,
-            "system_message": self.system_message,
-            "meta_prompts": overviews[:meta_prompts],
-        }
+        return {"chat_template": True, "meta_prompts": overviews[:meta_prompts]}
 
     def _prompt(self, messages: list[Message]) -> str:
         """For an engine, which may put the begin token there itself."""

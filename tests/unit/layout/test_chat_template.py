@@ -80,8 +80,8 @@ def test_meta_prompts_are_the_system_s_message() -> None:
     assert layout.verbose_prompt("One?", "Two.") == f"{system}{student.verbose.overview}{user}"
     assert layout.own_prompt("One?", "Two.") == user.removeprefix("<|im_end|>\n")
     assert layout.stops == ()
-    wiring = {"chat_template": True, "system_message": True}
-    assert layout.training(1) == {**wiring, "meta_prompts": [student.standard.overview]}
+    overviews = [student.standard.overview]
+    assert layout.training(1) == {"chat_template": True, "meta_prompts": overviews}
     assert len(cast(list[str], layout.training(None)["meta_prompts"])) == 2
 
 
@@ -90,7 +90,6 @@ def test_without_a_system_s_message_the_meta_prompt_stands_before_the_user_s(tex
     layout = TemplateLayout(C, template(text))
     assert not layout.system_message
     assert f"{C.student.standard.overview}\n\nOne?" in layout.student_prompt("One?")
-    assert layout.training(1)["system_message"] is False
 
 
 def test_a_begin_token_is_left_to_the_engine_that_adds_it() -> None:
