@@ -110,7 +110,9 @@ def misplaced(answer: str, due: Due | None) -> Rejection | None:
     does."""
     found = declines(answer)
     if due is not None and found is None:
-        return Rejection("complied", f"{due.why}, and the answer does not decline: {excerpt(answer)}")
+        return Rejection(
+            "complied", f"{due.why}, and the answer does not decline: {excerpt(answer)}"
+        )
     if due is None and found is not None:
         return Rejection("declined", f"no rule is due, and the answer declines: {found!r}")
     return None

@@ -17,8 +17,8 @@ class DecliningSettings(Section):
     """A rule is due where its short answers are likelier than after this share of known ordinary
     requests (the look-alikes and the task seeds). Found once, when the service starts."""
     detected: Literal["decline", "reject", "ignore"] = "decline"
-    """What becomes of a prompt of the run for which a rule is due: it is declined, rejected (`due`),
-    or not looked at."""
+    """What becomes of a prompt of the run for which a rule is due: it is declined, rejected
+    (`due`), or not looked at."""
     opening_given: bool = True
     """Make declining answers of the constitution's short answers, the likeliest first. Otherwise
     answers are sampled, which hardly ever gives one that declines."""

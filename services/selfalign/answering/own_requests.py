@@ -34,17 +34,15 @@ def with_own_requests(
     if not settings.enabled:
         return list(prompts)
     known = {row.prompt_id for row in prompts}
-    ordinary = [row for row in _rows(text for rule in rules for text in rule.ordinary)]
-    ordinary = [row for row in ordinary if row.prompt_id not in known]
-    requests = [row for row in _rows(text for rule in rules for text in rule.requests)]
+    look_alikes = _rows(text for rule in rules for text in rule.ordinary)
+    ordinary = [row for row in look_alikes if row.prompt_id not in known]
+    own = _rows(text for rule in rules for text in rule.requests)
     requests = sorted(
-        (row for row in requests if row.prompt_id not in known),
+        (row for row in own if row.prompt_id not in known),
         key=lambda row: content_hash("declining", row.prompt_id),
     )
     answers = [
-        _numbered(row, number)
-        for number in range(settings.answers_per_request)
-        for row in requests
+        _numbered(row, number) for number in range(settings.answers_per_request) for row in requests
     ]
     answered = len(prompts) + len(ordinary)
     most = len(answers)
