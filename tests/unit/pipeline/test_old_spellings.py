@@ -39,9 +39,23 @@ align: {temperature: 0.6, answer_lead: Well}
 prompts: {count: 2}
 evaluate: {held_out: 1}
 """
-NEW_FILE = (
-    OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}") + "end_of_turn: marker\n"
-)
+
+
+def _with_added(text: str) -> str:
+    """The run file with the settings that came later, at the values that change nothing."""
+    values = yaml.safe_load(text)
+    # The profile's values of before, where it has others now.
+    before = {"align.calls": "two", "align.filters.refusals": "reject"}
+    for dotted, value in {**ADDED, **before}.items():
+        *parents, last = dotted.split(".")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place.setdefault(last, value)
+    return yaml.safe_dump(values, default_flow_style=None, sort_keys=False)
+
+
+NEW_FILE = _with_added(OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}"))
 # As the version before computed them.
 DIGESTS = {
     "topics": "5d8a30d42be98885",
@@ -104,7 +118,7 @@ def test_a_stored_run_verifies(store: Store) -> None:
 
 
 def test_a_new_run_takes_over_a_stored_one(store: Store) -> None:
-    new = NEW_FILE.replace("name: before", "name: after") + "layout: headers\n"
+    new = NEW_FILE.replace("name: before", "name: after")
     run, _ = create_or_resume(store, parse_run_config(new, "run.yaml"))
     # Up to a stage that the stored run did not know.
     known = list(takewhile(DIGESTS.__contains__, NAMES))
@@ -115,7 +129,8 @@ def test_a_new_run_takes_over_a_stored_one(store: Store) -> None:
 def test_a_stored_run_keeps_the_headers(store: Store) -> None:
     run, _ = create_or_resume(store, parse_run_config(NEW_FILE, "run.yaml"))
     assert run.config.layout == "headers"
-    asked = parse_run_config(NEW_FILE + "layout: chat_template\n", "run.yaml")
+    other = NEW_FILE.replace("layout: headers", "layout: chat_template")
+    asked = parse_run_config(other, "run.yaml")
     _, found = create_or_resume(store, asked)
     assert found["layout"] == ("headers", "chat_template")
 
@@ -173,13 +188,24 @@ def test_all_old_spellings_are_told_at_once() -> None:
     ]
 
 
+def _without_added(values: dict[str, Any]) -> dict[str, Any]:
+    """Without the sections and settings that stand in ADDED."""
+    return {
+        section: {name: one for name, one in content.items() if f"{section}.{name}" not in ADDED}
+        for section, content in values.items()
+        if section not in ADDED
+    }
+
+
 def test_new_spellings_stay_and_what_was_given_stays_whole() -> None:
     new = {"align": {"calls": "two", "sampling": {"top_p": 0.5}}, "rows": {"rows_per_unit": 3}}
-    assert translated(new) == new
+    assert _without_added(translated(new)) == new
     old: dict[str, Any] = {"align": {"mode": "two_call", "retries": 2}, "engrave": {"mode": "x"}}
     new = {"align": {"calls": "two", "retries": 2}, "engrave": {"mode": "x"}}
-    added = {"layout": "headers", "chat_template": None, "end_of_turn": "marker"}
-    assert translated(old) == {**new, **added}
+    found = translated(old)
+    assert _without_added(found) == new
+    assert found["layout"] == "headers"
+    assert found["align"]["selection"]["candidates"] == 1
     assert old["align"] == {"mode": "two_call", "retries": 2}
 
 
