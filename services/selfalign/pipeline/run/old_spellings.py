@@ -106,6 +106,10 @@ ADDED: Mapping[str, Any] = {
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
 
+ADDED_FILES = ("evaluate.probes_file",)
+"""Settings among them that name a file of their section's stage, of which the fingerprint holds a
+digest: without a file, stored runs had what is built in, or nothing."""
+
 _STUDENTS = ("align", "engrave", "refine", "distill", "evaluate")
 READ_WITH: Mapping[str, tuple[str, ...]] = {
     "layout": _STUDENTS,
@@ -166,10 +170,12 @@ def translated_fingerprint(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
 
     Digests of manifests are always taken of what is stored.
     """
-    return {
-        name: translated(value) if name == "settings" else value
-        for name, value in fingerprint.items()
-    }
+    found = dict(fingerprint)
+    settings = found.get("settings", {})
+    if "files" in found:
+        added = {name: "builtin" for name in ADDED_FILES if name.partition(".")[0] in settings}
+        found["files"] = {**added, **found["files"]}
+    return {**found, "settings": translated(settings)}
 
 
 def _old_settings(values: Mapping[str, Any]) -> Iterator[tuple[Moved, Any]]:
