@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "telemetry": set(),
     "storage": set(),
     "dedup": set(),
-    "constitution": {"settings"},
+    "constitution": {"settings", "filters"},
     "layout": {"settings", "constitution"},
     "weights": {"settings", "storage"},
     "filters": {"settings"},

@@ -1,8 +1,12 @@
 """Answering prompts with the engraved model under the verbose prompt, and filtering the answers."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from selfalign.answering.attempts import Attempt, attempt_row
+from selfalign.answering.answers import Answering
+from selfalign.answering.attempts import Attempt
+from selfalign.answering.declining import Declining, GivenOpening
+from selfalign.answering.selection import BestOf
 from selfalign.constitution.schema import Constitution
 from selfalign.filters.checks import drop_partial_word
 from selfalign.filters.published import Judged
@@ -27,8 +31,10 @@ class Refiner:
         settings: RefinerSettings,
         model_id: str = "",
         layout: Layout | None = None,
+        ordinary: Sequence[str] = (),
     ) -> None:
-        """Asks in `layout` where a call names no other; by default under the headers."""
+        """Asks in `layout` where a call names no other; by default under the headers.
+        `ordinary` are requests that no rule declines; see RuleDue."""
         self.model_id = model_id
         """Written into the rows."""
         self.settings = settings
@@ -36,12 +42,19 @@ class Refiner:
         self._engine = engine
         self._filter = RefineFilter(constitution, settings.filters)
         self._published = PublishedRefineFilter(constitution)
+        self._best = BestOf(engine, settings.selection, settings.deadline_s)
+        self.declining = Declining(
+            constitution, engine, settings.declining, ordinary, settings.deadline_s
+        )
+        self._answering = Answering(
+            self._best, self.declining, settings.retries, settings.filters.refusals == "due"
+        )
 
     def params(self, layout: Layout) -> SamplingParams:
         """How the engine samples answers in a layout."""
         published = self.settings.filters.preset == "published"
         stops = self._published.stops if published else layout.stops
-        return self.settings.sampling.model_copy(update={"stop": stops})
+        return self._best.sampling(self.settings.sampling).model_copy(update={"stop": stops})
 
     async def refine(self, item: PromptItem, layout: Layout | None = None) -> Row:
         """Exactly one row for the prompt: accepted, rejected with a filter's reason, or failed
@@ -55,7 +68,8 @@ class Refiner:
             )
             return self._judge(item, completion, params.stop)
 
-        row = await attempt_row(item, self.settings.retries, attempt)
+        model = GivenOpening(self._engine, params, self.settings.deadline_s)
+        row = await self._answering.row(item, layout.verbose_prompt, attempt, model)
         return replace(row, model_id=self.model_id)
 
     def _judge(self, item: PromptItem, completion: Completion, stops: tuple[str, ...]) -> Attempt:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfalign.answering.answer_settings import AnswerSampling
+from selfalign.answering.declining_settings import DecliningSettings
+from selfalign.answering.selection_settings import SelectionSettings
 from selfalign.filters.form_settings import FormFilterSettings, Preset
 from selfalign.settings.sampling import NewTokens, RepetitionPenalty, Temperature, TopP
 from selfalign.settings.section import Count, PositiveInt, Seconds, Section
@@ -18,6 +20,9 @@ class RefineFilterSettings(FormFilterSettings):
     truncated: Literal["reject", "keep"] = "reject"
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
+    refusals: Literal["keep", "due"] = "keep"
+    """`due` drops answers that decline where no rule is due (`declined`), and answers that comply
+    where one is (`complied`)."""
     min_chars: Count = 0
     """Of answers that ended before the token limit."""
     min_chars_truncated: Count = 128
@@ -41,6 +46,8 @@ class RefinerSettings(Section):
     sampling: RefineSampling = RefineSampling()
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further tries with new seeds for a prompt whose answer is rejected."""
+    selection: SelectionSettings = SelectionSettings()
+    declining: DecliningSettings = DecliningSettings()
     filters: RefineFilterSettings = RefineFilterSettings()
     longest_query_tokens: PositiveInt = 256
     """Longest prompt that the start-up check must find room for; longer ones may still fit."""

@@ -1,6 +1,6 @@
 """The gRPC face of the refiner: prompts in, rows out, no logic of its own."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,7 @@ async def registration(
     settings: RefinerSettings,
     constitution: Constitution,
     template: ChatTemplate | None = None,
+    ordinary: Sequence[str] = (),
 ) -> ServiceRegistration:
     """The service over `engine`, ready for run_server.
 
@@ -102,16 +103,18 @@ async def registration(
 
     Args:
         template: The chat template of the service's own run file, for calls that name no layout.
+        ordinary: Requests that no rule declines, for finding where one is due.
 
     Raises:
         PromptTooLong: verbose prompt, longest query and answer do not fit the engine's context.
     """
     layout = make_layout(constitution, template)
-    refiner = Refiner(constitution, engine, settings, layout=layout)
+    refiner = Refiner(constitution, engine, settings, layout=layout, ordinary=ordinary)
     prefix = layout.verbose_prompt("")
 
     async def check_prompts(info: EngineInfo) -> None:
         await check_lengths(engine, prefix, settings.longest_query_tokens, refiner.params(layout))
+        await refiner.declining.calibrate(layout.verbose_prompt)
 
     def set_model_id(model_id: str) -> None:
         refiner.model_id = model_id

@@ -1,10 +1,14 @@
 """The built-in constitution is clean; each weakness is found where it stands."""
 
+import hashlib
+import json
 from importlib import resources
 
 import pytest
+from pydantic import ValidationError
 
-from selfalign.constitution.lint import lint
+from selfalign.constitution.lint import digest, lint
+from selfalign.constitution.schema import Constitution
 from selfalign.constitution.yaml_file import load_constitution, parse_constitution
 
 BUILT_IN = (resources.files("selfalign.constitution") / "constitution.yaml").read_text("utf-8")
@@ -110,3 +114,38 @@ def test_weaknesses_are_found_in_their_place(
     assert (severity, place) in found
     severities = [finding.severity for finding in findings]
     assert severities == sorted(severities)
+
+
+def test_declining_needs_look_alikes_and_answers_that_decline() -> None:
+    rule = load_constitution().declining[0]
+    poor = rule.model_copy(update={"answers": ("Sure, here is how.",), "ordinary": ()})
+    found = lint(load_constitution().model_copy(update={"declining": (poor,)}))
+    assert [one.place for one in found] == ["declining[0].answers[0]", "declining[0].ordinary"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ([{"rule": 99, "answers": ["No."]}], "declining[0].rule: 99 is no principle's id"),
+        ([{"rule": 1, "answers": ["No."]}] * 2, "declining[1].rule: 1 is taken by declining[0]"),
+        (
+            [{"rule": 1, "answers": ["No."], "requests": ["A?"], "ordinary": ["a?"]}],
+            "declining[0].ordinary[0]: 'a?' is also declining[0].requests[0]",
+        ),
+        ([{"rule": 1, "answers": []}], "answers"),
+    ],
+)
+def test_a_wrong_section_on_declining_is_named(rules: list[object], message: str) -> None:
+    values = load_constitution().model_dump() | {"declining": rules}
+    with pytest.raises(ValidationError) as caught:
+        Constitution.model_validate(values)
+    assert message in str(caught.value)
+
+
+def test_without_the_section_a_constitution_keeps_its_digest() -> None:
+    values = load_constitution().model_dump(mode="json", exclude={"declining"})
+    content = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    assert (
+        digest(Constitution.model_validate(values))
+        == (hashlib.sha256(content.encode()).hexdigest()[:16])
+    )

@@ -44,7 +44,9 @@ evaluate: {held_out: 1}
 def _with_added(text: str) -> str:
     """The run file with the settings that came later, at the values that change nothing."""
     values = yaml.safe_load(text)
-    for dotted, value in ADDED.items():
+    # The profile's values of before, where it has others now.
+    before = {"align.calls": "two", "align.filters.refusals": "reject"}
+    for dotted, value in {**ADDED, **before}.items():
         *parents, last = dotted.split(".")
         place = values
         for parent in parents:
@@ -186,13 +188,24 @@ def test_all_old_spellings_are_told_at_once() -> None:
     ]
 
 
+def _without_added(values: dict[str, Any]) -> dict[str, Any]:
+    """Without the sections and settings that stand in ADDED."""
+    return {
+        section: {name: one for name, one in content.items() if f"{section}.{name}" not in ADDED}
+        for section, content in values.items()
+        if section not in ADDED
+    }
+
+
 def test_new_spellings_stay_and_what_was_given_stays_whole() -> None:
     new = {"align": {"calls": "two", "sampling": {"top_p": 0.5}}, "rows": {"rows_per_unit": 3}}
-    assert translated(new) == new
+    assert _without_added(translated(new)) == new
     old: dict[str, Any] = {"align": {"mode": "two_call", "retries": 2}, "engrave": {"mode": "x"}}
     new = {"align": {"calls": "two", "retries": 2}, "engrave": {"mode": "x"}}
-    added = {"layout": "headers", "chat_template": None, "end_of_turn": "marker"}
-    assert translated(old) == {**new, **added}
+    found = translated(old)
+    assert _without_added(found) == new
+    assert found["layout"] == "headers"
+    assert found["align"]["selection"]["candidates"] == 1
     assert old["align"] == {"mode": "two_call", "retries": 2}
 
 

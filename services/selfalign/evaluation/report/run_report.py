@@ -16,6 +16,7 @@ from selfalign.evaluation.report.losses import training_section
 from selfalign.evaluation.report.principles import principles_section
 from selfalign.evaluation.report.provenance import provenance_section
 from selfalign.evaluation.report.run_view import RunView
+from selfalign.roles import MODEL_ROLES
 
 SECTIONS: dict[str, tuple[str, Callable[[RunView, int], Markup]]] = {
     "funnel": ("From seeds to rows", lambda view, samples: funnel_section(view)),
@@ -92,7 +93,8 @@ def _tiles(view: RunView) -> list[Markup]:
 def _result_tiles(results: EvaluationResults) -> list[Markup]:
     """Benchmarks with items enough for a figure: the few built-in ones make none."""
     # The last model of a run that ended early (`--until engrave`) is the engraved one.
-    last = results.arms[-1].role if results.arms else "base"
+    made = {arm.role for arm in results.arms}
+    last = [role for role in MODEL_ROLES if role in made][-1] if made else "base"
     if last == "base":
         return []
     of_files = {

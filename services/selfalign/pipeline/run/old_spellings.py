@@ -63,7 +63,26 @@ _FORM_FILTERS_OFF = {
     "rules_cited": False,
     "introductions": False,
 }
+_NO_SELECTION = {
+    "candidates": 1,
+    "temperature": None,
+    "top_p": None,
+    "min_ratio": None,
+    "copied_share": 1.0,
+}
+_NO_DECLINING = {
+    "enabled": False,
+    "quantile": 0.95,
+    "detected": "decline",
+    "opening_given": True,
+    "continued": False,
+    "answers_per_request": 3,
+    "max_share": 0.15,
+}
 ADDED: Mapping[str, Any] = {
+    "layout": "headers",
+    "chat_template": None,
+    "end_of_turn": "marker",
     **{
         f"{section}.filters.{name}": value
         for section in ("align", "refine")
@@ -73,21 +92,25 @@ ADDED: Mapping[str, Any] = {
     "align.filters.header_leak": False,
     "align.filters.meta_leak_run": 0,
     "align.filters.section_headings": [],
+    "refine.filters.refusals": "keep",
+    **{
+        f"{section}.{name}": value
+        for section in ("align", "refine")
+        for name, value in {"selection": _NO_SELECTION, "declining": _NO_DECLINING}.items()
+    },
     "evaluate.neighbours": 0,
     "evaluate.on_task_chars": 600,
     "evaluate.probes_file": None,
     # Runs of before asked none.
     "evaluate.probes_per_kind": 0,
-    "layout": "headers",
-    "chat_template": None,
-    "end_of_turn": "marker",
 }
 """Dotted settings that stored runs may lack -> the value that gives their results."""
+
 ADDED_FILES = ("evaluate.probes_file",)
 """Settings among them that name a file of their section's stage, of which the fingerprint holds a
 digest: without a file, stored runs had what is built in, or nothing."""
 
-_STUDENTS = ("engrave", "refine", "distill", "evaluate")
+_STUDENTS = ("align", "engrave", "refine", "distill", "evaluate")
 READ_WITH: Mapping[str, tuple[str, ...]] = {
     "layout": _STUDENTS,
     "chat_template": _STUDENTS,

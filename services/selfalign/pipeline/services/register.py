@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from selfalign.constitution.render import join_input
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.inference.contract.engine import Engine
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.layout import kept_template
 from selfalign.principle_engine import service as principle_engine
 from selfalign.prompt_synthesizer import service as prompt_synthesizer
+from selfalign.prompt_synthesizer.seeds import load_task_seeds
 from selfalign.refiner import service as refiner
 from selfalign.roles import ServiceName
 from selfalign.rpc.server import ServiceRegistration
@@ -35,13 +37,22 @@ async def _prompt_synthesizer(engine: Engine, config: RunConfig) -> ServiceRegis
 
 async def _principle_engine(engine: Engine, config: RunConfig) -> ServiceRegistration:
     constitution = load_constitution(config.constitution)
-    return await principle_engine.registration(engine, config.align, constitution)
+    return await principle_engine.registration(
+        engine, config.align, constitution, kept_template(config), ordinary_requests(config)
+    )
 
 
 async def _refiner(engine: Engine, config: RunConfig) -> ServiceRegistration:
     constitution = load_constitution(config.constitution)
     template = kept_template(config)
-    return await refiner.registration(engine, config.refine, constitution, template)
+    return await refiner.registration(
+        engine, config.refine, constitution, template, ordinary_requests(config)
+    )
+
+
+def ordinary_requests(config: RunConfig) -> list[str]:
+    """The task seeds, which no rule declines. Raises DataError, as load_task_seeds."""
+    return [join_input(seed.instruction, seed.input) for seed in load_task_seeds(config.task_seeds)]
 
 
 SERVICES: dict[ServiceName, Service] = {
@@ -52,10 +63,10 @@ SERVICES: dict[ServiceName, Service] = {
     ),
     "principle-engine": Service(
         "selfalign.v1.PrincipleEngineService",
-        ("align", "constitution", "engine"),
+        ("align", "constitution", "task_seeds", "layout", "chat_template", "engine"),
         _principle_engine,
     ),
     "refiner": Service(
-        "selfalign.v1.RefinerService", ("refine", "constitution", "engine"), _refiner
+        "selfalign.v1.RefinerService", ("refine", "constitution", "task_seeds", "engine"), _refiner
     ),
 }

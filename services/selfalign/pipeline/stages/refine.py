@@ -8,7 +8,7 @@ from selfalign.pipeline.run.layout import LAYOUT_SETTINGS, kept_template
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import engrave, prompts
 from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage, Ask
-from selfalign.pipeline.stages.prompt_split import training_prompts
+from selfalign.pipeline.stages.prompt_split import refine_prompts
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import RefinerClient
 from selfalign.rpc.layouts import RunLayout
@@ -30,6 +30,6 @@ STAGE = AnswerStage(
     results=(("data set", ""),),
     service="refiner",
     model=engrave.STAGE,
-    prompts=training_prompts,
+    prompts=refine_prompts,
     asking=asking,
 )
