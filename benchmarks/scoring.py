@@ -82,7 +82,7 @@ def measure_transformers(
     folder: Path, pairs: list[Pair], batch: int, dtype: torch.dtype
 ) -> tuple[float, list[float]]:
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     found: list[float] = []
     began = time.perf_counter()

@@ -12,6 +12,7 @@ from selfalign.errors import EngineError, EngineTimeout
 from selfalign.evaluation.held_out import answer_held_out, measured, repetition, summarise
 from selfalign.evaluation.results import ARMS, DEFECTS, Arm, Defect, HeldOutAnswer
 from selfalign.inference.contract.engine import Completion
+from selfalign.layout.build import make_layout
 from selfalign.settings.sampling import SamplingParams
 from support import made_up_run
 from support.chat_templates import template
@@ -173,7 +174,7 @@ async def test_prompts_stops_and_seeds(arm: Arm) -> None:
 
 
 async def test_students_are_asked_in_the_runs_template() -> None:
-    inputs = replace(made_up_run.inputs(), chat_template=template())
+    inputs = replace(made_up_run.inputs(), layout=make_layout(C, template()))
     engine = ScriptedEngine(made_up_run.answer)
     await answer_held_out("final", engine, inputs, tick)
     for (prompt, params, _), item in zip(engine.calls, inputs.held_out, strict=True):
