@@ -63,10 +63,10 @@ SERVICES: dict[ServiceName, Service] = {
     ),
     "principle-engine": Service(
         "selfalign.v1.PrincipleEngineService",
-        ("align", "constitution", "task_seeds", "layout", "chat_template", "engine"),
+        ("align", "constitution", "engine"),
         _principle_engine,
     ),
     "refiner": Service(
-        "selfalign.v1.RefinerService", ("refine", "constitution", "task_seeds", "engine"), _refiner
+        "selfalign.v1.RefinerService", ("refine", "constitution", "engine"), _refiner
     ),
 }
