@@ -49,6 +49,7 @@ EVALUATE = Stub(
     after=("engrave",),
     after_if_done=("distill",),
     settings=("evaluate", *LAYOUT_SETTINGS),
+    files=("evaluate.probes_file",),
 )
 
 
