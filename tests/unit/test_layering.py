@@ -19,7 +19,7 @@ from docs.imports import (
 
 LEAVES = {
     "layout", "settings", "inference", "constitution", "dedup", "storage", "telemetry", "filters",
-    "answering",
+    "answering", "prompt_files",
 }  # fmt: skip
 METHOD = {"prompt_synthesizer", "principle_engine", "refiner", "evaluation"}
 FOR_ALL = {"errors", "events", "roles"}
@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "layout": {"settings", "constitution"},
     "weights": {"settings", "storage"},
     "filters": {"settings"},
+    "prompt_files": {"settings"},
     "answering": {"settings", "storage", "inference", "constitution", "filters"},
     "inference": {"settings", "telemetry"},
     "rpc": {"settings", "storage", "telemetry", "layout", "v1"},

@@ -1,5 +1,7 @@
 """The base model's own chat template as the student's layout."""
 
+from dataclasses import dataclass
+
 from pydantic import JsonValue
 
 from selfalign.constitution.render import GAP, Meta, join_input
@@ -54,10 +56,45 @@ class TemplateLayout:
         return {"chat_template": True, "meta_prompts": overviews[:meta_prompts]}
 
     def _prompt(self, messages: list[Message]) -> str:
-        """For an engine, which may put the begin token there itself."""
-        text = self._template.render(messages, add_generation_prompt=True)
-        begin = self._template.special_tokens.get("bos_token", "")
-        return text.removeprefix(begin) if self._template.adds_bos else text
+        return for_engine(
+            self._template, self._template.render(messages, add_generation_prompt=True)
+        )
+
+
+def for_engine(template: ChatTemplate, text: str) -> str:
+    """A rendered text as an engine is sent it, which may put the begin token there itself."""
+    begin = template.special_tokens.get("bos_token", "")
+    return text.removeprefix(begin) if template.adds_bos else text
+
+
+@dataclass(frozen=True, slots=True)
+class UserTurn:
+    """The first turn of a conversation in a template, around the user's words: a model that goes on
+    from `prefix` writes the user's turn."""
+
+    prefix: str
+    """What stands before the words, for an engine."""
+    end: str
+    """The stop sequence behind them; empty where a token stands there at which engines stop."""
+
+
+def user_turn(template: ChatTemplate) -> UserTurn:
+    """The user's turn of a template.
+
+    Raises:
+        ConfigError: the template refuses a user's message, leaves it out, or begins with it.
+    """
+    text = template.render([{"role": "user", "content": PROBE_USER}], add_generation_prompt=True)
+    prefix, found, rest = text.partition(PROBE_USER)
+    if not found:
+        raise _unfit("leaves out the user's message")
+    prefix, end = for_engine(template, prefix), rest.strip()
+    if not prefix.strip():
+        raise ConfigError(
+            "chat_template: nothing stands before the user's message in the base model's chat "
+            "template, so that the model cannot be asked for one; set prompts.sources.template: 0"
+        )
+    return UserTurn(prefix, "" if end.startswith(template.end_tokens) else end.partition("\n")[0])
 
 
 def conversation(system: str, query: str, *, system_message: bool) -> list[Message]:

@@ -81,13 +81,20 @@ class PromptSynthesizerClient(Client):
     def synthesize_prompts(
         self,
         *,
-        source: Literal["self_instruct", "topic_guided"],
+        source: Literal["self_instruct", "topic_guided", "template"],
         completions: int,
         hints: Sequence[tuple[str, str]],
         seed: int,
         deadline_s: float,
+        user_turn: tuple[str, str] = ("", ""),
     ) -> AsyncIterator[Row]:
-        """Rows of new instructions, rejected ones too. `hints` are (question type, topic)."""
+        """Rows of new instructions, rejected ones too.
+
+        Args:
+            hints: (question type, topic) of each instruction wanted (topic_guided).
+            user_turn: What stands before the user's words in the base model's chat template, and
+                the stop sequence behind them, if there is one (template).
+        """
         request = prompt_synthesizer_pb2.SynthesizePromptsRequest(
             source=source,
             completions=completions,
@@ -96,6 +103,8 @@ class PromptSynthesizerClient(Client):
                 for question_type, topic in hints
             ],
             seed=seed,
+            user_turn_prefix=user_turn[0],
+            user_turn_end=user_turn[1],
         )
         return self.rows(self._stub.SynthesizePrompts, request, deadline_s)
 

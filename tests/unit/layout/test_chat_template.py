@@ -12,7 +12,7 @@ from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.layout.build import make_layout
 from selfalign.layout.headers import HeadersLayout
-from selfalign.layout.template import TemplateLayout
+from selfalign.layout.template import TemplateLayout, UserTurn, user_turn
 from selfalign.layout.tokenizer_files import find_chat_template
 from support.chat_templates import BRACKETS, CHATML, DROPS_SYSTEM, SHAPES, template
 
@@ -105,6 +105,37 @@ def test_a_begin_token_is_left_to_the_engine_that_adds_it() -> None:
 def test_an_end_of_turn_that_is_no_end_token_is_a_stop_sequence() -> None:
     assert TemplateLayout(C, template(end_tokens=("</s>",))).stops == ("<|im_end|>",)
     assert TemplateLayout(C, template(end_tokens=("</s>", "<|im_end|>"))).stops == ()
+
+
+PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n\n{% endfor %}assistant:"
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "expected"),
+    [
+        (CHATML, {}, ("<|im_start|>user\n", "")),
+        (CHATML, {"end_tokens": ("</s>",)}, ("<|im_start|>user\n", "<|im_end|>")),
+        (BRACKETS, {}, ("<|im_start|>[ASK] ", "[/ASK]")),
+        (BRACKETS, {"adds_bos": True}, ("[ASK] ", "[/ASK]")),
+        (PLAIN, {}, ("user: ", "assistant:")),
+        ("A rule. " + CHATML, {}, ("A rule. <|im_start|>user\n", "")),
+    ],
+)
+def test_the_user_s_turn(text: str, changes: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert user_turn(template(text, **changes)) == UserTurn(*expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{% for m in messages %}{{ m.content }}</s>{% endfor %}", "nothing stands before the"),
+        ("Rules.", "leaves out the user's message"),
+        ("{{ raise_exception('no') }}", "refuses a conversation of user: no"),
+    ],
+)
+def test_a_template_without_a_user_s_turn_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        user_turn(template(text))
 
 
 USER_ONLY = "{% for m in messages %}{% if m.role != 'user' %}{{ raise_exception('only users') }}"

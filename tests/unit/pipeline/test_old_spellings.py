@@ -14,7 +14,8 @@ import yaml
 
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
-from selfalign.pipeline.run.old_spellings import ADDED, MOVED, READ_WITH, translated
+from selfalign.pipeline.run.later_settings import ADDED, READ_WITH
+from selfalign.pipeline.run.old_spellings import MOVED, translated
 from selfalign.pipeline.run.run import Run, create_or_resume, open_run
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.pipeline.runner.fingerprint import (
@@ -45,7 +46,11 @@ def _with_added(text: str) -> str:
     """The run file with the settings that came later, at the values that change nothing."""
     values = yaml.safe_load(text)
     # The profile's values of before, where it has others now.
-    before = {"align.calls": "two", "align.filters.refusals": "reject"}
+    before = {
+        "align.calls": "two",
+        "align.filters.refusals": "reject",
+        "prompts.sources": {"self_instruct": 0.5, "topic_guided": 0.5},
+    }
     for dotted, value in {**ADDED, **before}.items():
         *parents, last = dotted.split(".")
         place = values
@@ -98,6 +103,12 @@ def test_a_stored_run_is_read_with_its_values(store: Store) -> None:
     assert config.align.sampling.max_new_tokens == 160
     assert config.refine.sampling.repetition_penalty == 1.1
     assert config.end_of_turn == "marker", "it trained no end token"
+    assert config.prompts.sources.shares() == {
+        "self_instruct": 0.5,
+        "topic_guided": 0.5,
+        "template": 0.0,
+        "file": 0.0,
+    }
 
 
 def test_a_stored_run_goes_on_with_the_corrected_run_file(store: Store) -> None:
@@ -139,7 +150,7 @@ def test_added_settings_go_where_they_are_read() -> None:
     added = {"layout": "headers", "chat_template": None, "end_of_turn": "marker"}
     assert translated({"engrave": {"epochs": 1}}) == {"engrave": {"epochs": 1}, **added}
     assert translated({"engrave": {}, "layout": "auto"})["layout"] == "auto"
-    assert translated({"prompts": {"count": 2}}) == {"prompts": {"count": 2}}
+    assert translated({"topics": {"count": 2}}) == {"topics": {"count": 2}}
     assert {name for name in ADDED if "." not in name} == set(READ_WITH)
     for name, sections in READ_WITH.items():
         assert set(sections) == {stage.name for stage in STAGES if name in stage.settings}
@@ -167,6 +178,12 @@ MINIMAL = "name: one\nstore: runs\nmodel: {base: m}\n"
         ("evaluate: {constitution_calls: one}", "constitution_calls: is now evaluate.calls: one"),
         ("align: {temperature: 0.9}", "align.temperature: is now align.sampling.temperature: 0.9"),
         ("refine: {top_p: 1}", "refine.top_p: is now refine.sampling.top_p: 1"),
+        (
+            "prompts: {topic_guided_share: 0.4}",
+            "prompts.topic_guided_share: is now prompts.sources: {file: 0.0, self_instruct: 0.6, "
+            "template: 0.0, topic_guided: 0.4}",
+        ),
+        ("prompts: {topic_guided_share: x}", "is now prompts.sources: x"),
     ],
 )
 def test_an_old_spelling_in_a_run_file_is_told_the_new_one(text: str, message: str) -> None:

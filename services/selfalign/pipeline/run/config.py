@@ -10,6 +10,7 @@ from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.layout.chat_template import ChatTemplate
 from selfalign.layout.contract import LayoutChoice
 from selfalign.model_server.server_options import ModelServerOptions
+from selfalign.pipeline.run.prompts_settings import PromptsSettings, TopicsSettings
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.refiner.refine_settings import RefinerSettings
@@ -34,34 +35,6 @@ class ModelSettings(Section):
     def weights(self) -> Weights:
         """`base` as a value. Raises ConfigError, ModelError; see parse_weights."""
         return parse_weights(self.base, "model.base")
-
-
-class TopicsSettings(Section):
-    """Stage `topics`."""
-
-    count: PositiveInt = 3000
-    """Accepted topics wanted over all question types, shared out evenly."""
-    max_completions: PositiveInt = 400
-    """Completions that one question type may use before it gives up on its quota."""
-
-
-class PromptsSettings(Section):
-    """Stage `prompts`."""
-
-    count: PositiveInt = 360_000
-    """Accepted prompts for training, without the held-out ones; exactly this number is kept."""
-    topic_guided_share: Share = 0.27
-    """Share of topic-guided prompts (99,121 of 366,718 in the paper)."""
-    completions_per_unit: PositiveInt = 64
-    """Completions, or topic hints, of one unit of work."""
-    expected_per_completion: Annotated[float, Field(gt=0.0)] = 10.0
-    """Candidates that survive out of one self-instruct completion: sizes the first round."""
-    expected_per_hint: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
-    """The same for one topic hint."""
-    max_rounds: PositiveInt = 6
-    """Rounds of generation before the stage gives up on `count`."""
-    rouge_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
-    """Prompts whose ROUGE-L F-measure with a kept one exceeds this are duplicates."""
 
 
 class RowsSettings(Section):

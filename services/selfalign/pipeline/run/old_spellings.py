@@ -1,12 +1,11 @@
-"""Settings that earlier versions spelled otherwise, or did not have.
+"""Settings that earlier versions spelled otherwise.
 
 A run file is the user's to correct. What a run has stored (run.yaml, and the settings in the
-fingerprints of its manifests) stays as it was written, so it is translated when it is read.
-
-Whoever adds a setting that a stage depends on adds it to ADDED, so that stored runs go on.
+fingerprints of its manifests) stays as it was written, so it is translated when it is read. What it
+did not have at all stands in later_settings.py.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import reduce
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from selfalign.errors import ConfigError
+from selfalign.pipeline.run.later_settings import ADDED, ADDED_FILES, READ_WITH
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,12 @@ class Moved:
     new: str
     words: Mapping[Any, Any] = field(default_factory=dict)
     """Old value -> new value; a value that is not in it stays the same."""
+    convert: Callable[[Any], Any] | None = None
+    """Old value -> new value, where no list of words can say it."""
+
+    def new_value(self, value: Any) -> Any:  # noqa: ANN401 - a setting of any type
+        """The value in the new spelling."""
+        return self.convert(value) if self.convert else self.words.get(value, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,14 @@ class Joined:
     """What else the section holds, with the values that gave the results of before."""
 
 
+def _two_sources(share: Any) -> Any:  # noqa: ANN401 - what a file says, right or wrong
+    """prompts.topic_guided_share as shares of the two sources that there were."""
+    if not isinstance(share, int | float):
+        return share
+    others = {"template": 0.0, "file": 0.0}
+    return {"self_instruct": round(1 - share, 6), "topic_guided": float(share), **others}
+
+
 _SAMPLING = ("max_new_tokens", "temperature", "top_p", "repetition_penalty")
 _JOINED = tuple(
     Joined(section, _SAMPLING, "sampling", {"top_k": 0, "stop": []})
@@ -47,76 +61,13 @@ _JOINED = tuple(
 MOVED = (
     Moved("align.mode", "align.calls", {"one_call": "one", "two_call": "two"}),
     Moved("evaluate.constitution_calls", "evaluate.calls"),
+    Moved("prompts.topic_guided_share", "prompts.sources", convert=_two_sources),
     *(
         Moved(f"{group.section}.{name}", f"{group.section}.{group.into}.{name}")
         for group in _JOINED
         for name in group.names
     ),
 )
-
-
-_FORM_FILTERS_OFF = {
-    "exemplar_turn_run": 0,
-    "repeated_parts": False,
-    "input_copy_share": 1.0,
-    "other_language": False,
-    "rules_cited": False,
-    "introductions": False,
-}
-_NO_SELECTION = {
-    "candidates": 1,
-    "temperature": None,
-    "top_p": None,
-    "min_ratio": None,
-    "copied_share": 1.0,
-}
-_NO_DECLINING = {
-    "enabled": False,
-    "quantile": 0.95,
-    "detected": "decline",
-    "opening_given": True,
-    "continued": False,
-    "answers_per_request": 3,
-    "max_share": 0.15,
-}
-ADDED: Mapping[str, Any] = {
-    "layout": "headers",
-    "chat_template": None,
-    "end_of_turn": "marker",
-    **{
-        f"{section}.filters.{name}": value
-        for section in ("align", "refine")
-        for name, value in {"preset": "ours", **_FORM_FILTERS_OFF}.items()
-    },
-    "align.filters.introduction_run": 0,
-    "align.filters.header_leak": False,
-    "align.filters.meta_leak_run": 0,
-    "align.filters.section_headings": [],
-    "refine.filters.refusals": "keep",
-    **{
-        f"{section}.{name}": value
-        for section in ("align", "refine")
-        for name, value in {"selection": _NO_SELECTION, "declining": _NO_DECLINING}.items()
-    },
-    "evaluate.neighbours": 0,
-    "evaluate.on_task_chars": 600,
-    "evaluate.probes_file": None,
-    # Runs of before asked none.
-    "evaluate.probes_per_kind": 0,
-}
-"""Dotted settings that stored runs may lack -> the value that gives their results."""
-
-ADDED_FILES = ("evaluate.probes_file",)
-"""Settings among them that name a file of their section's stage, of which the fingerprint holds a
-digest: without a file, stored runs had what is built in, or nothing."""
-
-_STUDENTS = ("align", "engrave", "refine", "distill", "evaluate")
-READ_WITH: Mapping[str, tuple[str, ...]] = {
-    "layout": _STUDENTS,
-    "chat_template": _STUDENTS,
-    "end_of_turn": ("engrave", "distill"),
-}
-"""Those of them that are no section's -> the sections of the stages that depend on them."""
 
 
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
@@ -126,7 +77,7 @@ def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
         ConfigError: with the new spelling of each.
     """
     found = [
-        f"{moved.old}: is now {moved.new}: {_text(moved.words.get(value, value))}"
+        f"{moved.old}: is now {moved.new}: {_text(moved.new_value(value))}"
         for moved, value in _old_settings(values)
     ]
     if len(found) == 1:
@@ -150,7 +101,7 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         place = result
         for parent in parents:
             place = place.setdefault(parent, {})
-        place.setdefault(last, moved.words.get(value, value))
+        place.setdefault(last, moved.new_value(value))
     moved_names = {moved.old for moved, _ in found}
     for group in _JOINED:
         if any(f"{group.section}.{name}" in moved_names for name in group.names):

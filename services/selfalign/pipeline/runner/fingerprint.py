@@ -12,7 +12,7 @@ from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
 from selfalign.pipeline.run.config import RunConfig
 from selfalign.pipeline.run.old_spellings import translated_fingerprint
-from selfalign.pipeline.run.own_files import read_own_file
+from selfalign.pipeline.run.own_files import own_digest
 from selfalign.pipeline.run.run import Run, differences, method_settings
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.manifest import Manifest
@@ -111,12 +111,13 @@ def given_files(run: Run, stage: Stage) -> dict[str, str]:
     """Digests of the texts that the stage reads, by the settings that name them.
 
     Raises:
-        ConfigError: one cannot be read.
+        ConfigError, DataError: one cannot be read.
     """
     digests = {name: file_digest(run.config, name) for name in stage.files}
     for name in stage.own_files:
         path: Any = reduce(getattr, name.split("."), run.config)
         if path is not None:
-            data = read_own_file(run.store, str(path), name)
-            digests[name] = hashlib.sha256(data).hexdigest()[:16]
+            digests[name] = own_digest(run.store, str(path), name)
+    for name, text in stage.texts(run).items():
+        digests[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return digests

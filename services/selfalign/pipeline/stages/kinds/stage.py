@@ -36,6 +36,14 @@ class Stage(ABC):
     results: tuple[tuple[str, str], ...] = ()
     """(label, name in its folder) of what the user gets of it when the run is done."""
 
+    def texts(self, run: Run) -> dict[str, str]:
+        """Further texts that its output depends on in this run, by what they are.
+
+        Raises:
+            ConfigError: one cannot be had.
+        """
+        return {}
+
     @abstractmethod
     def make(self, work: "StageWork") -> None:
         """Does the whole stage, or what an earlier process left of it; writes the manifest last.
