@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.server import ServerSettings, ServiceRegistration, run_server
 from selfalign.telemetry.metrics import Metrics
@@ -35,3 +38,11 @@ async def serving(
     finally:
         server.cancel()
         await asyncio.gather(server, return_exceptions=True)
+
+
+async def status_of(channel: ChannelSettings, name: str) -> int:
+    """What the health service says of `name`."""
+    async with grpc.aio.insecure_channel(channel.target) as raw:
+        stub: Any = health_pb2_grpc.HealthStub
+        response = await stub(raw).Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+        return int(response.status)

@@ -15,10 +15,11 @@ load() {
     missing+=("$image"); entries+=("$entry")
   done
   [ ${#missing[@]} = 0 ] && return
-  # what a layer was unpacked from goes at once: a node would hold each image twice
+  # What a layer was unpacked from goes at once: a node would hold each image twice.
   docker save "${missing[@]}" |
     docker exec -i "$node" ctr -n k8s.io images import --all-platforms --digests --snapshotter overlayfs \
-      --local --discard-unpacked-layers - >/dev/null 2>&1
+      --local --discard-unpacked-layers - >"$KIND_CACHE/load-$node.log" 2>&1 ||
+    { cat "$KIND_CACHE/load-$node.log" >&2; return 1; }
   printf '%s\n' "${entries[@]}" | docker exec -i "$node" tee -a $loaded >/dev/null
   echo "$node: loaded ${missing[*]}"
 }

@@ -2,9 +2,10 @@
 # A cluster that is ready for work; leaves one that already runs as it is. What is cached is not made again.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-# A full disk shows itself as pods that wait for something: say it before.
+# A full disk shows itself as pods that wait for something: say it before there is a cluster.
 free=$(df -Pk "$KIND_CACHE" | awk 'NR == 2 { print int($4 / 1000000) }')
-[ "$free" -ge 25 ] || echo "warning: $free GB free at $KIND_CACHE; the cluster and its images take about 20" >&2
+[ -f "$KUBECONFIG" ] || [ "$free" -ge 25 ] ||
+  echo "warning: $free GB free at $KIND_CACHE; the cluster and its images take about 20" >&2
 if [ "$NO_REGISTRY" = 1 ]; then
   "$images/closed/up.sh"
   "$here/build-bin.sh"

@@ -1,30 +1,24 @@
-"""The server as a client sees it: errors, limits, health, drain, tokens, ports."""
+"""The server as a client sees it: errors, limits, health, drain."""
 
 import asyncio
 import os
 import signal
-import socket
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc.aio
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from pydantic import ValidationError
 
 from selfalign import errors
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import LintMessage, PrincipleEngineClient
-from selfalign.rpc.server import ServerSettings
 from selfalign.storage.rows import PromptItem, Row
 from selfalign.telemetry.metrics import Metrics
 from selfalign.v1 import principle_engine_pb2 as pb
 from selfalign.v1 import principle_engine_pb2_grpc
 from support.rpc_echo import NAME, EchoService, echo, row_of
-from support.rpc_server import serving
+from support.rpc_server import serving, status_of
 
 ITEM = PromptItem("id", "hello")
 
@@ -39,13 +33,6 @@ def raising(error: Exception) -> EchoService:
 async def hang(item: PromptItem) -> Row:
     await asyncio.sleep(60)
     return row_of(item)
-
-
-async def status_of(channel: ChannelSettings, name: str) -> int:
-    async with grpc.aio.insecure_channel(channel.target) as raw:
-        stub: Any = health_pb2_grpc.HealthStub
-        response = await stub(raw).Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
-        return int(response.status)
 
 
 async def test_calls() -> None:
@@ -265,76 +252,3 @@ async def test_nobody_listens() -> None:
             await client.align_prompt(ITEM, 20.0)
         with pytest.raises(errors.EngineUnavailable):
             _ = [row async for row in client.align_prompts([ITEM])]
-
-
-async def test_tokens_can_be_rotated(tmp_path: Path) -> None:
-    accepted, ours = tmp_path / "accepted", tmp_path / "ours"
-    accepted.write_text("first\n\nsecond\n")
-    ours.write_text("second\n")
-    async with serving([EchoService().registration()], token_file=accepted) as channel:
-        good = channel.model_copy(update={"token_file": ours})
-        async with PrincipleEngineClient(good) as client:
-            assert await client.align_prompt(ITEM, 5.0) == row_of(ITEM)
-            assert [row async for row in client.align_prompts([ITEM])] == [row_of(ITEM)]
-            accepted.write_text("third\n")
-            with pytest.raises(errors.ConfigError, match="authorization"):
-                await client.align_prompt(ITEM, 5.0)
-            ours.write_text("third\n")
-            assert await client.align_prompt(ITEM, 5.0) == row_of(ITEM)
-        async with PrincipleEngineClient(channel) as client:
-            with pytest.raises(errors.ConfigError, match="authorization"):
-                await client.align_prompt(ITEM, 5.0)
-            with pytest.raises(errors.ConfigError, match="authorization"):
-                _ = [row async for row in client.align_prompts([ITEM])]
-        assert await status_of(channel, NAME) == 1
-
-
-async def test_metrics_and_health_ports(tmp_path: Path) -> None:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        metrics_port, health_port = one.getsockname()[1], two.getsockname()[1]
-    ports = {"metrics_port": metrics_port, "health_port": health_port}
-    async with serving([EchoService().registration()], **ports):
-        plain = ChannelSettings(target=f"127.0.0.1:{health_port}")
-        assert await status_of(plain, "liveness") == 1
-
-        def scrape() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as page:
-                return str(page.read().decode())
-
-        assert "selfalign_engine_inflight 0.0" in await asyncio.to_thread(scrape)
-
-
-@pytest.mark.parametrize("name", ["port", "metrics_port", "health_port"])
-async def test_ports_that_are_taken(name: str) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        with pytest.raises(errors.PortInUse, match=f"{port} on 127.0.0.1 is taken"):
-            async with serving([EchoService().registration()], **{name: port}):
-                pass
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"host": "192.0.2.1"}, "cannot listen on '192.0.2.1'"),
-        ({"token_file": Path("no/such")}, "token_file: cannot read"),
-        ({"tls_cert": Path("no/such"), "tls_key": Path("no/such")}, "tls_key: cannot read"),
-    ],
-)
-async def test_settings_that_cannot_be_used(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(errors.ConfigError, match=message):
-        async with serving([EchoService().registration()], **settings):
-            pass
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"port": 70000}, {"unknown": 1}, {"tls_cert": "a"}, {"tls_client_ca": "a"}],
-)
-def test_settings_that_are_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        ServerSettings(**settings)
