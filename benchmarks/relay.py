@@ -25,7 +25,12 @@ import yaml
 from huggingface_hub import AsyncInferenceClient
 from openai import AsyncOpenAI
 
-from selfalign.constitution.render import render_prefix, render_query
+from selfalign.constitution.render import (
+    render_answer_cue,
+    render_prefix,
+    render_query,
+    render_thoughts,
+)
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
@@ -39,12 +44,7 @@ from selfalign.telemetry.metrics import Metrics
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IN_FLIGHT = (1, 64, 256)
-ANSWER = (
-    " I am a helpful, ethical, and reliable assistant. The user asks for an explanation."
-    " I should follow rules 2 (informative), 3 (helpful).\n\nAssistant: "
-    + "Keep related notes together, give each a clear title, and review them every week. " * 20
-    + "\n\nUser:"
-)
+BODY = "Keep related notes together, give each a clear title, and review them every week. " * 20
 
 
 def main() -> None:
@@ -154,10 +154,17 @@ def make_run(folder: Path, rows: int, depth: int) -> Path:
     return path
 
 
+def answer() -> str:
+    """A completion under the built-in constitution, up to the next turn."""
+    c = load_constitution()
+    thoughts = render_thoughts(c, "Order saves time when notes are looked for.", (2, 3))
+    return f"{render_answer_cue(c, thoughts)} {BODY}\n\n{c.wording.user_header}"
+
+
 def start_double(delay_ms: float) -> tuple["subprocess.Popen[str]", str]:
     """The engine double of the tests, answering at once (or after `delay_ms`)."""
     command = [sys.executable, "-m", "support.engine_double", "--port", "0"]
-    command += ["--delay-ms", str(delay_ms), "--answer", ANSWER]
+    command += ["--delay-ms", str(delay_ms), "--answer", answer()]
     process = subprocess.Popen(command, cwd=REPOSITORY / "tests", stdout=subprocess.PIPE, text=True)
     return process, f"http://{ready_address(process)}"
 

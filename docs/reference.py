@@ -35,9 +35,9 @@ The defaults are those of `profile: paper`; the column `small` has what `profile
 TRAINING_HEAD = """
 ## The training job
 The file of `python -m selfalign_training`, and the sections `engrave` and `distill` of a run file,
-in which the pipeline itself sets `base_model`, `data`, `output`, `layout`, `fingerprint` and
-`work_dir`. The columns beside the default have what each `preset` sets. Whole files lie in
-[training-job/configs](../training-job/configs).
+in which the pipeline itself sets `base_model`, `data` (all but `data.extra_rows`), `output`,
+`layout`, `fingerprint` and `work_dir`. The columns beside the default have what each `preset` sets.
+Whole files lie in [training-job/configs](../training-job/configs).
 """
 INTERVALS = (
     ("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"),

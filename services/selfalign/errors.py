@@ -21,6 +21,8 @@ SelfAlignError                  UNKNOWN             70
     ├── EngineOverloaded        RESOURCE_EXHAUSTED  69   full (429); waited for
     ├── EngineTimeout           DEADLINE_EXCEEDED   69   no answer inside the deadline
     ├── EngineRejected          INVALID_ARGUMENT    65   422: the request's own fault; not retried
+    │   └── RouteMissing        INVALID_ARGUMENT    65   404: another server than its kind says
+    ├── LogprobsUnsupported     FAILED_PRECONDITION 64   none of a prompt's tokens; not retried
     └── EngineUnauthorized      FAILED_PRECONDITION 64   401: our token is wrong; not retried
 
 Exit codes follow sysexits.h. 2 is a command line that could not be parsed. EXIT_CODES says what
@@ -183,6 +185,18 @@ class EngineRejected(EngineError):
 
     grpc_status = "INVALID_ARGUMENT"
     exit_code = 65
+    retry_helps = False
+
+
+class RouteMissing(EngineRejected):
+    """The engine's server has no such route (404, 405)."""
+
+
+class LogprobsUnsupported(EngineError):
+    """The engine gives no log-probabilities of a prompt's tokens."""
+
+    grpc_status = "FAILED_PRECONDITION"
+    exit_code = 64
     retry_helps = False
 
 

@@ -164,6 +164,13 @@ class ResultPlace(_Event):
     path: str
 
 
+class Verdict(_Event):
+    """A line of what the run made worse and better; the lines come in their order."""
+
+    event: Literal["verdict"] = "verdict"
+    text: str
+
+
 Event = (
     Ready
     | Rows
@@ -178,6 +185,7 @@ Event = (
     | StageDone
     | StageKept
     | ResultPlace
+    | Verdict
 )
 """All events, told apart by their field `event`."""
 

@@ -242,3 +242,15 @@ def test_a_secret_that_is_named_must_be_there() -> None:
     assert runner["envFrom"][1]["secretRef"] == {"name": "keys", "optional": False}
     runner = spec(render_file(), "Job", "selfalign-pipeline")["containers"][0]
     assert runner["envFrom"][1]["secretRef"]["optional"] is True
+
+
+@pytest.mark.parametrize(("until", "option"), [("", []), ("engrave", ["--until=engrave"])])
+def test_a_run_in_a_cluster_may_end_early(until: str, option: list[str]) -> None:
+    specs = dict(pod_specs(render({"runner": {"until": until}})))
+    (runner,) = [
+        container
+        for place, pod in specs.items()
+        if "pipeline" in place
+        for container in containers(pod)
+    ]
+    assert [word for word in command_line(runner) if "until" in word] == option

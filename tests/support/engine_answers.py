@@ -66,6 +66,26 @@ def most_likely(logprobs: Mapping[str, float], count: int) -> dict[str, float]:
     return dict(sorted(logprobs.items(), key=lambda item: -item[1])[:count])
 
 
+def token_number(text: str) -> int:
+    """An id of the token, the same in every text."""
+    return 10 + sum(text.encode())
+
+
+def prompt_tokens(prompt: str) -> list[dict[str, Any]]:
+    """The prompt's tokens as prefill: as likely as they are long, none for the first."""
+    found = TOKEN.findall(prompt)
+    scored = [{"id": token_number(t), "text": t, "logprob": -len(t) / 4} for t in found]
+    return [{"id": 1, "text": "<s>", "logprob": None}, *scored]
+
+
+def echoed(prompt: str, written: Written) -> dict[str, Any]:
+    """`logprobs` of an echo: the prompt's tokens, then what was written."""
+    tokens = [*TOKEN.findall(prompt), *(token["text"] for token in written.tokens)]
+    offsets = [len("".join(tokens[:n])) for n in range(len(tokens))]
+    logprobs: list[float | None] = [-len(token) / 4 for token in tokens]
+    return {"tokens": tokens, "token_logprobs": [None, *logprobs[1:]], "text_offset": offsets}
+
+
 def tgi_body(written: Written, top: Mapping[str, float]) -> dict[str, Any]:
     """An answer of /generate with details; with `top_tokens` if there are any."""
     details: dict[str, Any] = {

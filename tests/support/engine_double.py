@@ -24,11 +24,14 @@ from support.engine_answers import (
     TOKEN,
     Written,
     count_prompt,
+    echoed,
     most_likely,
     openai_body,
     openai_events,
+    prompt_tokens,
     tgi_body,
     tgi_events,
+    token_number,
 )
 from support.engine_faults import (
     CUT,
@@ -58,6 +61,10 @@ class EngineDouble:
     max_concurrent: int = 100_000
     adapters: dict[str, Answer] = field(default_factory=dict)
     logprobs: dict[str, float] = field(default_factory=lambda: {" A": -0.5, " B": -1.5})
+    scores_prompts: bool = True
+    """Gives the log-probabilities of a prompt's tokens."""
+    score_route: bool = False
+    """Has /score, as our model-server and unlike TGI."""
     instant: bool = False
     """Answer with prepared bytes, whatever is asked: no faults, no parameters."""
     info: dict[str, Any] = field(default_factory=INFO.copy)
@@ -82,6 +89,8 @@ class EngineDouble:
         for path, handler in completions.items():
             app.router.add_post(path, self._instant if self.instant else handler)
         app.router.add_post("/", self._generate)
+        if self.score_route:
+            app.router.add_post("/score", self._score)
         app.router.add_post("/tokenize", self._tokenize)
         app.router.add_get("/info", self._info)
         app.router.add_get("/health", self._health)
@@ -108,6 +117,7 @@ class EngineDouble:
             "max_new_tokens": body.get("max_tokens", 16),
             "stop": body.get("stop") or [],
             "logprobs": body.get("logprobs"),
+            "echo": body.get("echo"),
         }
         return await self._answer(request, body, body["prompt"], parameters, self._openai_response)
 
@@ -169,19 +179,34 @@ class EngineDouble:
             "x-generated-tokens": str(len(written.tokens)),
         }
         top = most_likely(self.logprobs, parameters.get("top_n_tokens") or 0)
-        return web.json_response(tgi_body(written, top), headers=headers)
+        answer = tgi_body(written, top)
+        if parameters.get("decoder_input_details") and self.scores_prompts:
+            answer["details"]["prefill"] = prompt_tokens(prompt)
+        return web.json_response(answer, headers=headers)
 
     def _openai_response(
         self, written: Written, prompt: str, parameters: dict[str, Any]
     ) -> web.Response:
         top = most_likely(self.logprobs, parameters["logprobs"] or 0)
         body = openai_body(written, count_prompt(prompt), parameters["stop"], top)
+        if parameters["echo"] and self.scores_prompts:
+            body["choices"][0]["text"] = prompt + written.text
+            body["choices"][0]["logprobs"] = echoed(prompt, written)
         return web.json_response(body)
+
+    async def _score(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.requests.append(body)
+        found = [TOKEN.findall(text) for text in body["continuations"]]
+        scores = [{"logprob": -len("".join(one)) / 4, "tokens": len(one)} for one in found]
+        return web.json_response({"scores": scores})
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         text = (await request.json())["inputs"]
         tokens = [{"id": 1, "text": "", "start": 0, "stop": 0}]
-        tokens += [{"id": 3, "text": t, "start": 0, "stop": 0} for t in TOKEN.findall(text)]
+        tokens += [
+            {"id": token_number(t), "text": t, "start": 0, "stop": 0} for t in TOKEN.findall(text)
+        ]
         return web.json_response(tokens)
 
     async def _info(self, request: web.Request) -> web.Response:

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selfalign.answering.answer_filter import AnswerFilter
+from selfalign.constitution.render import render_prefix
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.evaluation.arms import evaluate
 from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.evaluation.evaluation_inputs import EvaluationInputs
+from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.report.run_stages import ReportStages
 from selfalign.evaluation.report.run_view import LossCurve, RunView, view_table
-from selfalign.evaluation.results import EvaluationResults
-from selfalign.inference.contract.engine import Completion
+from selfalign.filters.form_settings import FormFilterSettings
+from selfalign.inference.contract.engine import Completion, ContinuationScore
+from selfalign.layout.chat_template import ChatTemplate
+from selfalign.layout.headers import HeadersLayout
+from selfalign.layout.template import TemplateLayout
 from selfalign.roles import MODEL_ROLES
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.manifest import Manifest
@@ -32,6 +38,15 @@ STAGES = ReportStages(
     aligned="align",
     refined="refine",
     evaluation="evaluate",
+)
+OWN_TEMPLATE = ChatTemplate(
+    text=(
+        "{% for message in messages %}<{{ message.role }}>{{ message.content }}</>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}"
+    ),
+    special_tokens={"eos_token": "</>"},
+    end_tokens=("</>",),
+    adds_bos=False,
 )
 QUESTIONS = (
     "How can I keep basil alive on a windowsill through the winter?",
@@ -54,6 +69,16 @@ class HashEngine(ScriptedEngine):
     ) -> list[float | None]:
         return [self.logprob(prompt, candidate) for candidate in candidates]
 
+    async def score(
+        self, prompt: str, continuations: Sequence[str], *, deadline_s: float
+    ) -> list[ContinuationScore]:
+        found = [self.logprob(prompt, text) or -9.0 for text in continuations]
+        counts = [len(text.split()) for text in continuations]
+        return [
+            ContinuationScore(score * count, count)
+            for score, count in zip(found, counts, strict=True)
+        ]
+
     def logprob(self, prompt: str, candidate: str) -> float | None:
         """What the engine says of one candidate."""
         digest = hashlib.sha256(f"{self.salt}|{prompt}|{candidate}".encode()).digest()
@@ -65,13 +90,25 @@ class HashEngine(ScriptedEngine):
 def inputs(rows: int = 60, **settings: Any) -> EvaluationInputs:
     """Inputs over the built-in constitution and items."""
     chosen = EvaluationSettings(**{"bootstrap_samples": 200, "probe_rows": 10, **settings})
+    constitution = load_constitution()
     return EvaluationInputs(
-        constitution=load_constitution(),
+        constitution=constitution,
         settings=chosen,
         held_out=tuple(PromptItem(prompt_id(text), text) for text in QUESTIONS),
         aligned=tuple(row for row in align_rows(rows) if row.status is RowStatus.ACCEPTED),
         benchmarks=load_benchmarks(chosen),
+        filters=AnswerFilter(constitution, FormFilterSettings()),
+        layout=HeadersLayout(constitution),
+        own=TemplateLayout(constitution, OWN_TEMPLATE),
     )
+
+
+def thoughts(rules: Sequence[int]) -> str:
+    """Thoughts that cite the rules by number and name, and one under another name."""
+    c = load_constitution()
+    names = {principle.id: principle.name for principle in c.principles}
+    cited = ", ".join(f"{rule} ({names[rule]})" for rule in rules)
+    return f"{c.wording.rules_lead} {cited}, 1 (something else)."
 
 
 def align_rows(count: int) -> list[Row]:
@@ -89,7 +126,7 @@ def align_rows(count: int) -> list[Row]:
             question_type=TYPES[number % len(TYPES)],
             instruction=text,
             rules=rules,
-            thoughts=f"My rules here are {rules[0]} (something else).",
+            thoughts=thoughts(rules),
             answer="word " * int(rng.lognormvariate(4, 0.6)),
         )
         if number % 3 == 2:
@@ -100,8 +137,8 @@ def align_rows(count: int) -> list[Row]:
 
 def answer(prompt: str, params: SamplingParams, seed: int | None) -> str | Completion:
     """Something that depends on the layout and on nothing else."""
-    if "### User" not in prompt:
-        c = load_constitution()
+    c = load_constitution()
+    if prompt.startswith(render_prefix(c)):
         thoughts = f" {c.wording.opening} Let me see. {c.wording.rules_lead} 2 (helpful)."
         text = f"{thoughts}\n\n{c.wording.answer_header} Put it where it gets light."
         return Completion(text, "stop_sequence", 900, 40, 1.0)

@@ -27,6 +27,7 @@ def run_in(folder: Path, prompts: int = 10, held_out: int = 2, rows_per_unit: in
     """A run of the small profile whose prompts are there."""
     config = parse_run_config(
         f"name: one\nstore: {folder}\nmodel: {{base: m}}\nprofile: small\n"
+        "align: {declining: {enabled: false}}\nrefine: {declining: {enabled: false}}\n"
         f"prompts: {{count: {max(prompts - held_out, 1)}}}\n"
         f"evaluate: {{held_out: {held_out}}}\nrows: {{rows_per_unit: {rows_per_unit}}}\n"
         f"executor: {{work_dir: {folder}/work}}\n",

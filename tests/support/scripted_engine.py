@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from selfalign.inference.contract.engine import Completion, EngineInfo
+from selfalign.errors import LogprobsUnsupported
+from selfalign.inference.contract.engine import Completion, ContinuationScore, EngineInfo
 from selfalign.settings.sampling import SamplingParams
 
 
@@ -31,6 +32,11 @@ class ScriptedEngine:
         self, prompt: str, candidates: Sequence[str], *, deadline_s: float
     ) -> list[float | None]:
         return [-float(len(candidate)) for candidate in candidates]
+
+    async def score(
+        self, prompt: str, continuations: Sequence[str], *, deadline_s: float
+    ) -> list[ContinuationScore]:
+        raise LogprobsUnsupported("a scripted engine has no log-probabilities")
 
     async def count_tokens(self, text: str) -> int | None:
         return len(text.split())

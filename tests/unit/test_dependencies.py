@@ -16,7 +16,12 @@ BASE = [SERVICES / name for name in ("storage", "settings", "errors.py", "events
 # Extra -> the code that is run where it is installed. The services see all but the model server.
 CODE = {
     "services": [path for path in SERVICES.iterdir() if path.name != "model_server"],
-    "model-server": [SERVICES / "model_server", SERVICES / "options.py", *BASE],
+    "model-server": [
+        SERVICES / "model_server",
+        SERVICES / "options.py",
+        SERVICES / "layout/chat_template.py",
+        *BASE,
+    ],
     "train": [TRAINING, SERVICES / "training_settings", *BASE],
 }
 # google.* belongs to several distributions.

@@ -18,8 +18,8 @@ from docs.imports import (
 )
 
 LEAVES = {
-    "settings", "inference", "constitution", "dedup", "storage", "telemetry", "filters",
-    "answering",
+    "layout", "settings", "inference", "constitution", "dedup", "storage", "telemetry", "filters",
+    "answering", "prompt_files",
 }  # fmt: skip
 METHOD = {"prompt_synthesizer", "principle_engine", "refiner", "evaluation"}
 FOR_ALL = {"errors", "events", "roles"}
@@ -34,16 +34,18 @@ ALLOWED: dict[str, set[str]] = {
     "telemetry": set(),
     "storage": set(),
     "dedup": set(),
-    "constitution": {"settings"},
+    "constitution": {"settings", "filters"},
+    "layout": {"settings", "constitution"},
     "weights": {"settings", "storage"},
     "filters": {"settings"},
+    "prompt_files": {"settings"},
     "answering": {"settings", "storage", "inference", "constitution", "filters"},
     "inference": {"settings", "telemetry"},
-    "rpc": {"settings", "storage", "telemetry", "v1"},
+    "rpc": {"settings", "storage", "telemetry", "layout", "v1"},
     **{package: {*LEAVES, "rpc"} for package in METHOD},
     "training_settings": {"settings"},
     "pipeline": {*LEAVES, *METHOD, "rpc", "weights", "training_settings", "options"},
-    "model_server": {"settings", "options"},
+    "model_server": {"settings", "options", "layout"},
     "cli": {*LEAVES, *METHOD, "rpc", "weights", "pipeline", "model_server", "options"},
     "selfalign_training": {"settings", "storage", "training_settings"},
 }

@@ -14,6 +14,7 @@ from selfalign_training.configuration.deepspeed_keys import (
     check_deepspeed_keys,
 )
 from selfalign_training.configuration.reading import load_config
+from selfalign_training.data.check import check_files
 from selfalign_training.launch.command_line import RANK, parse
 from selfalign_training.launch.environment import (
     choose_accelerator,
@@ -48,6 +49,7 @@ def check(arguments: Namespace) -> int:
     """Says whether a job could start with this file; with `ranks`, its batch arithmetic too."""
     path, ranks = Path(arguments.config), arguments.ranks
     config = load_config(path)
+    check_files(config)
     if config.deepspeed_config is not None and can_ask_deepspeed():
         prepare_environment()
         choose_accelerator()

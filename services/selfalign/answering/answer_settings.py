@@ -9,6 +9,9 @@ from selfalign.settings.sampling import SamplingParams
 Calls = Literal["one", "two"]
 """How a model is asked under the constitution: `one` call for thoughts and answer together
 (paper), or `two`: the thoughts first, then the answer below its header, which is given."""
+AlignCalls = Literal["one", "two", "chat", "auto"]
+"""Beside them `chat`: the question alone, in the base model's own template; and `auto`: `chat`
+where the run has a template, else `two`."""
 
 
 class AnswerSampling(SamplingParams):

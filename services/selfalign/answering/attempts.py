@@ -23,6 +23,8 @@ class Attempt:
     rules: tuple[int, ...] = ()
     rejection: Rejection | None = None
     """None if the try is accepted."""
+    score: float = 0.0
+    """Likelihood ratio of the answer; 0 where it was not scored."""
     notes: tuple[str, ...] = ()
     """Remarks for `evidence` that reject nothing."""
 
@@ -71,6 +73,7 @@ def _row(item: PromptItem, seed: int, tries: list[Attempt]) -> Row:
         prompt_tokens=sum(one.prompt_tokens for one in tries),
         completion_tokens=sum(one.completion_tokens for one in tries),
         latency_ms=sum(one.latency_ms for one in tries),
+        score=last.score,
     )
 
 

@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from selfalign.cli.inspect import RunOption, StoreOption
-from selfalign.constitution.render import render_student_prompt, student_stops
-from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.events import Event, Note
 from selfalign.inference.client.build import build_engine
@@ -19,8 +17,9 @@ from selfalign.inference.streams.text import stream_text
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.executors.register import EXECUTORS, make_executor
 from selfalign.pipeline.run.config import ExecutorKind
+from selfalign.pipeline.run.layout import run_layout
 from selfalign.pipeline.run.run import Run, open_run
-from selfalign.pipeline.stages.models import model_weights
+from selfalign.pipeline.stages.models import model_weights, models_made
 from selfalign.pipeline.stages.register import STAGES
 from selfalign.roles import MODEL_ROLES, ModelRole
 from selfalign.settings.sampling import SamplingParams
@@ -42,8 +41,11 @@ def chat_command(
     ] = None,
     store: StoreOption = "runs",
     models: Annotated[
-        str, typer.Option(help=f"Which of {', '.join(MODEL_ROLES)}, with commas between.")
-    ] = ",".join(MODEL_ROLES),
+        str | None,
+        typer.Option(
+            help=f"Which of {', '.join(MODEL_ROLES)}, with commas between; all that are made."
+        ),
+    ] = None,
     executor: Annotated[
         str | None, typer.Option(help=f"{' or '.join(EXECUTORS)}; the run's own by default.")
     ] = None,
@@ -56,11 +58,11 @@ def chat_command(
     name a single model.
     """
     opened = open_run(open_store(store), run)
-    roles = parse_roles(models)
+    roles = parse_roles(models, models_made(STAGES, opened))
     params = SamplingParams(
         max_new_tokens=max_new_tokens,
         temperature=temperature,
-        stop=student_stops(load_constitution(opened.config.constitution)),
+        stop=run_layout(opened.config).stops,
     )
     place = make_executor(opened, _show, parse_kind(executor))
     chat = Chat(opened, place, params)
@@ -71,19 +73,31 @@ def chat_command(
             chat.in_turns(roles, prompt)
         else:
             raise ConfigError(
-                f"--models: {models!r} cannot be served at once there; give the prompts as "
+                f"--models: {','.join(roles)} cannot be served at once there; give the prompts as "
                 "arguments, or name one model"
             )
     finally:
         place.close()
 
 
-def parse_roles(text: str) -> list[ModelRole]:
-    """The models that the user names, in the order of the run. Raises ConfigError."""
+def parse_roles(text: str | None, made: Sequence[ModelRole]) -> list[ModelRole]:
+    """The models that the user names, in the order of the run; all that are made by default.
+
+    Raises:
+        ConfigError: a name is no model's, or that of a model which is not trained yet.
+    """
+    if text is None:
+        return list(made)
     asked = text.split(",")
     unknown = sorted(set(asked) - set(MODEL_ROLES))
     if unknown:
         raise ConfigError(f"--models: {', '.join(unknown)}; expected {', '.join(MODEL_ROLES)}")
+    missing = [role for role in MODEL_ROLES if role in asked and role not in made]
+    if missing:
+        raise ConfigError(
+            f"--models: {', '.join(missing)}: not trained yet in this run, which has "
+            f"{', '.join(made)}; go on with selfalign run"
+        )
     return [role for role in MODEL_ROLES if role in asked]
 
 
@@ -102,7 +116,7 @@ class Chat:
 
     def __init__(self, run: Run, executor: Executor, params: SamplingParams) -> None:
         self._run, self._executor, self._params = run, executor, params
-        self._constitution = load_constitution(run.config.constitution)
+        self._layout = run_layout(run.config)
 
     def side_by_side(self, roles: Sequence[ModelRole], prompts: Iterable[str]) -> None:
         """Serves all models at once, and asks each prompt of all of them."""
@@ -132,7 +146,7 @@ class Chat:
 
     def _ask(self, settings: EngineSettings, text: str, show: Callable[[str], None]) -> str:
         """The answer in the student's layout, shown as it is written."""
-        prompt = render_student_prompt(self._constitution, text, "")
+        prompt = self._layout.student_prompt(text)
         return asyncio.run(_ask(settings, prompt, self._params, show))
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from selfalign.events import Event, Note, ResultPlace, Rows, as_fields
+from selfalign.events import Event, Note, ResultPlace, Rows, Verdict, as_fields
 from selfalign.pipeline.progress.stage_progress import STATUSES, StageProgress
 
 
@@ -77,6 +77,8 @@ class LiveDisplay(AbstractContextManager["LiveDisplay"]):
     def show(self, event: Event) -> None:
         if isinstance(event, ResultPlace):
             self._live.console.print(f"{event.label:>10}  {event.path}")
+        elif isinstance(event, Verdict):
+            self._live.console.print(event.text, markup=False, highlight=False)
         elif isinstance(event, Note):
             self._live.console.print(f"{event.stage}: {event.text}", style="dim")
         elif event.stage in self._stages:

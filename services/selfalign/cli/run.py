@@ -1,6 +1,7 @@
 """`selfalign run`: all stages of a run, or the rest of one that was stopped."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import yaml
 
 from selfalign.cli.display import make_display
 from selfalign.errors import ConfigError, Interrupted
-from selfalign.events import Event, EventSink, Note, ResultPlace
+from selfalign.events import Event, EventSink, Note, ResultPlace, Verdict
 from selfalign.pipeline.executors.register import make_executor
 from selfalign.pipeline.progress.run_metrics import RunMetrics
 from selfalign.pipeline.run.config import RunConfig
@@ -18,6 +19,7 @@ from selfalign.pipeline.run.run_file import load_run_config
 from selfalign.pipeline.runner.preflight import check_stages, prepare
 from selfalign.pipeline.runner.reuse import reuse_stages
 from selfalign.pipeline.runner.runner import Runner
+from selfalign.pipeline.stages import evaluate
 from selfalign.pipeline.stages import register as stages
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.open import open_store
@@ -41,7 +43,9 @@ def run_command(
         list[str] | None,
         typer.Option("--set", help="Override a setting: prompts.count=40 (repeatable)."),
     ] = None,
-    until: Annotated[str, typer.Option(help="Stop after this stage.")] = stages.NAMES[-1],
+    until: Annotated[
+        str, typer.Option(help="Stop after this stage; after a training with the evaluation.")
+    ] = stages.NAMES[-1],
     reuse: Annotated[
         str | None, typer.Option(help="Take over the unchanged stages of this earlier run.")
     ] = None,
@@ -51,12 +55,13 @@ def run_command(
     ] = None,
 ) -> None:
     """See HELP."""
-    last = stages.find_stage(until, "--until")
+    walked = stages.stages_until(stages.find_stage(until, "--until"))
+    names = [stage.name for stage in walked]
     overrides = parse_overrides(set_ or []) | ({"name": name} if name else {})
     config = load_run_config(file, overrides)
     signal.signal(signal.SIGTERM, _interrupt)
-    metrics = RunMetrics(config.name, config.profile, stages.NAMES)
-    display = make_display(config.name, stages.NAMES, plain=json)
+    metrics = RunMetrics(config.name, config.profile, names)
+    display = make_display(config.name, names, plain=json)
 
     def show(event: Event) -> None:
         metrics.show(event)
@@ -64,27 +69,28 @@ def run_command(
 
     with serving_metrics(metrics_port, metrics.registry), display:
         try:
-            _run(config, last, reuse, show)
+            _run(config, walked, reuse, show)
         except KeyboardInterrupt as stop:
             raise Interrupted("stopped; run the same command again to go on") from stop
 
 
-def _run(config: RunConfig, until: Stage, reuse: str | None, show: EventSink) -> None:
+def _run(config: RunConfig, walked: Sequence[Stage], reuse: str | None, show: EventSink) -> None:
     run = prepare(open_store(config.store), config)
     if reuse:
         for name in reuse_stages(run, reuse):
             show(Note(stage=name, text=f"taken over from run {reuse}"))
     executor = make_executor(run, show)
     try:
-        check_stages(run, executor)
-        Runner(run, executor, show).walk(until)
+        check_stages(run, executor, walked)
+        Runner(run, executor, show).walk(walked)
     finally:
         executor.close()
-    if until is stages.STAGES[-1]:
-        for stage in stages.STAGES:
-            for label, name in stage.results:
-                path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")
-                show(ResultPlace(label=label, path=path))
+    if walked[-1] is stages.STAGES[-1]:
+        for stage, label, name in stages.results_of(walked):
+            path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")
+            show(ResultPlace(label=label, path=path))
+        for line in evaluate.STAGE.verdict(run):
+            show(Verdict(stage=evaluate.STAGE.name, text=line))
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

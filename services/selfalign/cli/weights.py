@@ -1,12 +1,17 @@
 """`selfalign weights`: bringing weights to where an engine or a trainer can load them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
+from selfalign.errors import ModelError
 from selfalign.events import Fetched, emit
+from selfalign.layout.tokenizer_files import find_chat_template
 from selfalign.weights.fetch import fetch_weights
+from selfalign.weights.small_files import read_small_file
 from selfalign.weights.source import parse_weights
 
 
@@ -14,8 +19,7 @@ def register(app: typer.Typer) -> None:
     """Adds the group."""
     group = typer.Typer(help="Weights of models, in stores and folders.", no_args_is_help=True)
     group.command("fetch")(fetch_command)
-    # A callback keeps `fetch` a subcommand while it is the only one.
-    group.callback()(lambda: None)
+    group.command("chat-template")(chat_template_command)
     app.add_typer(group, name="weights")
 
 
@@ -32,3 +36,20 @@ def fetch_command(
     """
     new = fetch_weights(parse_weights(source, "SOURCE"), folder, emit)
     emit(Fetched(source=source, new=new))
+
+
+def chat_template_command(
+    source: Annotated[
+        str, typer.Argument(help="s3://bucket/prefix, a folder, or a hub id (owner/model@rev).")
+    ],
+) -> None:
+    """Prints a model's chat template as the `chat_template` section of a run file.
+
+    For runs whose runner cannot look into the model's folder: of an image, or a claim.
+    """
+    weights = parse_weights(source, "SOURCE")
+    template = find_chat_template(partial(read_small_file, weights), source)
+    if template is None:
+        raise ModelError(f"{source}: has no chat template; a run of it has layout: headers")
+    section = {"chat_template": template.model_dump(mode="json")}
+    print(yaml.safe_dump(section, sort_keys=False, allow_unicode=True), end="")

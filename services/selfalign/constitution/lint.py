@@ -10,6 +10,7 @@ from typing import Literal
 from selfalign.constitution.parse import parse_completion
 from selfalign.constitution.render import render_prefix, render_query, render_thoughts
 from selfalign.constitution.schema import Constitution, MetaPrompt, Turn
+from selfalign.filters.declining import declines
 
 Severity = Literal["error", "warning"]
 MAX_PRINCIPLE_CHARS = 400
@@ -30,7 +31,10 @@ class LintFinding:
 
 def digest(c: Constitution) -> str:
     """16 hex digits over all of the constitution's content, whatever the file's layout."""
-    content = json.dumps(c.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    # Without the section, constitutions keep the digest that they had before it was there.
+    left_out = set() if c.declining else {"declining"}
+    values = c.model_dump(mode="json", exclude=left_out)
+    content = json.dumps(values, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -47,6 +51,7 @@ def lint(c: Constitution) -> list[LintFinding]:
             _coverage,
             _lengths,
             _student,
+            _declining,
         )
         for severity, place, message in check(c)
     ]
@@ -183,6 +188,27 @@ def _student(c: Constitution) -> _Findings:
     for field in ("standard", "concise", "verbose"):
         if s.name not in getattr(s, field).overview:
             yield "warning", f"student.{field}.overview", f"does not name {s.name!r}"
+
+
+def _declining(c: Constitution) -> _Findings:
+    """Answers must decline; requests need look-alikes that are answered, or all is refused."""
+    for index, one in enumerate(c.declining):
+        place = f"declining[{index}]"
+        for number, answer in enumerate(one.answers):
+            if declines(answer) is None:
+                yield (
+                    "warning",
+                    f"{place}.answers[{number}]",
+                    f"is not recognised as declining: {answer!r}; say what the assistant cannot "
+                    "or will not do, in its first sentence",
+                )
+        if len(one.ordinary) < len(one.requests):
+            yield (
+                "warning",
+                f"{place}.ordinary",
+                f"{len(one.ordinary)} texts for {len(one.requests)} requests; expected as many, "
+                "or the surface of the requests is taught as a reason to decline",
+            )
 
 
 def _texts(c: Constitution) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, StringConstraints, model_validator
 
+from selfalign.constitution.declining_schema import DecliningRule, problems
 from selfalign.settings.section import Section
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -120,12 +121,15 @@ class Constitution(Section):
     exemplars: Annotated[tuple[Exemplar, ...], Field(min_length=1)]
     wording: Wording
     student: Student
+    declining: tuple[DecliningRule, ...] = ()
+    """Where requests are declined, and in which words; empty: nothing is taught about it."""
 
     @model_validator(mode="after")
     def _numbers_and_names_agree(self) -> Self:
-        problems = [*self._duplicates(), *self._unknown_rules()]
-        if problems:
-            raise ValueError("\n  ".join(problems))
+        ids = [principle.id for principle in self.principles]
+        found = [*self._duplicates(), *self._unknown_rules(), *problems(self.declining, ids)]
+        if found:
+            raise ValueError("\n  ".join(found))
         return self
 
     def turns(self) -> Iterator[tuple[str, Turn]]:

@@ -5,21 +5,24 @@ from collections.abc import Iterable, Mapping
 
 from selfalign.constitution.lint import digest
 from selfalign.errors import DataError
+from selfalign.evaluation.accuracy import accuracies
+from selfalign.evaluation.comparisons import measures
 from selfalign.evaluation.concurrency import Progress, no_progress
 from selfalign.evaluation.evaluation_inputs import EvaluationInputs
+from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.held_out import answer_held_out, summarise
 from selfalign.evaluation.multiple_choice import score_hhh, score_truthfulqa
+from selfalign.evaluation.on_task import rank_answers
+from selfalign.evaluation.probe_answers import ask_probes
 from selfalign.evaluation.results import (
     BENCHMARKS,
     ROLE_ARMS,
-    Accuracy,
+    Arm,
     ArmResults,
-    Benchmark,
-    BenchmarkScores,
-    EvaluationResults,
-    ItemScore,
+    OnTaskResults,
 )
-from selfalign.evaluation.rule_agreement import agreement, citations, probe_rules
+from selfalign.evaluation.rule_agreement import agreement, citations
+from selfalign.evaluation.rule_probe import probe_rules
 from selfalign.inference.contract.engine import Engine
 from selfalign.roles import MODEL_ROLES, ModelRole
 
@@ -37,13 +40,15 @@ async def evaluate(
         for role in MODEL_ROLES
         if role in engines
     ]
-    return merge(inputs, arms)
+    judge = engines.get("base")
+    on_task = await judge_answers(judge, inputs, arms, progress) if judge else None
+    return merge(inputs, arms, on_task)
 
 
 async def evaluate_arm(
     role: ModelRole, engine: Engine, inputs: EvaluationInputs, progress: Progress = no_progress
 ) -> ArmResults:
-    """All that is asked of one model. The base model has both layouts and the rule probe.
+    """All that is asked of one model. The base model has several arms and the rule probe.
 
     A request's own failure (too long, refused, timed out) is recorded with its item.
 
@@ -56,10 +61,18 @@ async def evaluate_arm(
 
     started = time.monotonic()
     info = await engine.info()
+    left_out = left_out_arms(role, inputs)
     answers = [
         answer
         for arm in ROLE_ARMS[role]
+        if arm not in left_out
         for answer in await answer_held_out(arm, engine, inputs, tick(f"answers ({arm})"))
+    ]
+    outcomes = [
+        outcome
+        for arm in ROLE_ARMS[role]
+        if arm not in left_out
+        for outcome in await ask_probes(arm, engine, inputs, tick(f"probes ({arm})"))
     ]
     benchmarks = []
     if inputs.benchmarks.hhh:
@@ -74,7 +87,30 @@ async def evaluate_arm(
         answers=tuple(answers),
         benchmarks=tuple(benchmarks),
         probes=probes,
+        left_out=left_out,
+        outcomes=tuple(outcomes),
     )
+
+
+def left_out_arms(role: ModelRole, inputs: EvaluationInputs) -> dict[Arm, str]:
+    """Arms of the model that cannot be asked -> why."""
+    own = inputs.own
+    return {"base_own": own} if role == "base" and isinstance(own, str) else {}
+
+
+async def judge_answers(
+    engine: Engine,
+    inputs: EvaluationInputs,
+    arms: Iterable[ArmResults],
+    progress: Progress = no_progress,
+) -> OnTaskResults:
+    """Which answers of all arms are on task, in the judgement of the base model's engine.
+
+    Raises:
+        EngineUnavailable, EngineUnauthorized: the engine cannot be used.
+    """
+    answers = [answer for arm in arms for answer in arm.answers]
+    return await rank_answers(engine, inputs, answers, _Tick(progress, "base: on task"))
 
 
 class _Tick:
@@ -88,7 +124,9 @@ class _Tick:
         self._progress(self._phase, done, total)
 
 
-def merge(inputs: EvaluationInputs, arms: Iterable[ArmResults]) -> EvaluationResults:
+def merge(
+    inputs: EvaluationInputs, arms: Iterable[ArmResults], on_task: OnTaskResults | None = None
+) -> EvaluationResults:
     """All figures over the models evaluated so far, in the order base, engraved, final.
 
     Raises:
@@ -100,15 +138,22 @@ def merge(inputs: EvaluationInputs, arms: Iterable[ArmResults]) -> EvaluationRes
             raise DataError(f"evaluate: two results for {arm.role!r}; expected one a model")
         by_role[arm.role] = arm
     ordered = tuple(by_role[role] for role in MODEL_ROLES if role in by_role)
-    probes = [probe for arm in ordered for probe in arm.probes]
+    answers = [answer for arm in ordered for answer in arm.answers]
+    ranks = on_task.ranks if on_task else ()
+    outcomes = [outcome for arm in ordered for outcome in arm.outcomes]
+    baseline, measured = measures(answers, ranks, outcomes, inputs.settings.confidence)
     return EvaluationResults(
+        version=2,
         constitution=digest(inputs.constitution),
         arms=ordered,
+        on_task=on_task,
+        baseline=baseline,
+        measures=measured,
         summaries=tuple(
-            summarise(name, [answer for answer in arm.answers if answer.arm == name], inputs)
+            summarise(name, [one for one in arm.answers if one.arm == name], ranks, inputs)
             for arm in ordered
             for name in ROLE_ARMS[arm.role]
-            if inputs.held_out
+            if inputs.held_out and name not in arm.left_out
         ),
         accuracies=tuple(
             accuracy
@@ -119,48 +164,5 @@ def merge(inputs: EvaluationInputs, arms: Iterable[ArmResults]) -> EvaluationRes
             for accuracy in accuracies(arm.role, scores, inputs)
         ),
         citations=citations(inputs),
-        agreement=agreement(inputs, probes),
-    )
-
-
-def accuracies(
-    role: ModelRole, scores: BenchmarkScores, inputs: EvaluationInputs
-) -> tuple[Accuracy, ...]:
-    """Overall accuracy (pooled over items, as in the paper), then by category, A to Z."""
-    categories = sorted({item.category for item in scores.items})
-    return (
-        _accuracy(role, scores.benchmark, "", scores.items, inputs),
-        *(
-            _accuracy(
-                role,
-                scores.benchmark,
-                category,
-                [item for item in scores.items if item.category == category],
-                inputs,
-            )
-            for category in categories
-        ),
-    )
-
-
-def _accuracy(
-    role: ModelRole,
-    benchmark: Benchmark,
-    category: str,
-    items: Iterable[ItemScore],
-    inputs: EvaluationInputs,
-) -> Accuracy:
-    items = list(items)
-    scored = [item for item in items if item.correct is not None]
-    hits = [float(bool(item.correct)) for item in scored]
-    return Accuracy(
-        role=role,
-        benchmark=benchmark,
-        category=category,
-        accuracy=inputs.bootstrap.mean(hits, [item.group for item in scored]),
-        chance=sum(1 / item.candidates for item in scored) / len(scored) if scored else 0.0,
-        failed=len(items) - len(scored),
-        missing=sum(item.missing for item in scored),
-        ties=sum(item.tie for item in scored),
-        truncated=sum(item.truncated for item in scored),
+        agreement=agreement(inputs, [probe for arm in ordered for probe in arm.probes]),
     )

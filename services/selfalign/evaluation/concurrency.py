@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from selfalign.errors import EngineError, EngineUnauthorized, EngineUnavailable, PromptTooLong
+from selfalign.errors import (
+    EngineError,
+    EngineUnauthorized,
+    EngineUnavailable,
+    LogprobsUnsupported,
+    PromptTooLong,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,12 +38,12 @@ async def catch_item_failure(call: Awaitable[R]) -> R | ItemFailure:
     """The call's result, or its failure where that concerns this one request.
 
     Raises:
-        EngineUnavailable, EngineUnauthorized: all requests would fail alike, and figures over
-            the few that did not would mislead: the evaluation must stop.
+        EngineUnavailable, EngineUnauthorized, LogprobsUnsupported: all requests would fail alike,
+            and figures over the few that did not would mislead: the evaluation must stop.
     """
     try:
         return await call
-    except (EngineUnavailable, EngineUnauthorized):
+    except (EngineUnavailable, EngineUnauthorized, LogprobsUnsupported):
         raise
     except (EngineError, PromptTooLong) as error:
         return ItemFailure(type(error).__name__, str(error))

@@ -21,8 +21,14 @@ class HeldOutSampling(AnswerSampling):
 class EvaluationSettings(Section):
     """Stage `evaluate`."""
 
-    held_out: Count = 100
-    """Prompts kept out of training, which all arms answer."""
+    held_out: Count = 250
+    """Prompts kept out of training, which all arms answer. With 250 a share is known to within
+    about 6 percentage points; a difference of about 10 shows."""
+    neighbours: Count = 5
+    """Other questions of which an answer's own must be the likelier one, for it to be on task; 0
+    leaves that out."""
+    on_task_chars: PositiveInt = 600
+    """Characters of an answer that are scored for it."""
     sampling: HeldOutSampling = HeldOutSampling()
     calls: Calls = "one"
     """Calls for one answer of the base model under the constitution, as in stage 2."""
@@ -37,6 +43,11 @@ class EvaluationSettings(Section):
     """Number of HHH items to use, drawn by hash; all without a value, 0 skips the benchmark."""
     truthfulqa_limit: Count | None = None
     """The same for TruthfulQA."""
+    probes_file: Path | None = None
+    """Probes of your own constitution (YAML or JSON lines: id, kind, prompt, scorer, expected; see
+    docs/operating/probes.md), in place of the built-in ones."""
+    probes_per_kind: Count | None = None
+    """Number of probes of each kind, drawn by hash; all without a value, 0 asks none."""
     probe_rows: Count = 64
     """Aligned rows whose claimed rules are probed, one request for each row and rule."""
     logprob_floor: Annotated[float, Field(lt=0.0, ge=-1000.0)] = -15.0

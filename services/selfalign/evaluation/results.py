@@ -1,28 +1,33 @@
-"""What an evaluation found: JSON-serialisable records, arm by arm and put together."""
+"""What an evaluation found, arm by arm: JSON-serialisable records. See figures.py for the whole."""
 
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from selfalign.evaluation.probes.results import ProbeOutcome
 from selfalign.roles import MODEL_ROLES, ModelRole
 
-Arm = Literal["base_constitution", "base", "engraved", "final"]
-"""A model and its layout: under the constitution, or a student's prompt without it."""
+Arm = Literal["base_constitution", "base", "base_own", "engraved", "final"]
+"""A model and how it is asked: under the constitution, by a student's prompt without it, or (`own`)
+in its own chat template, as its makers mean it."""
 Benchmark = Literal["hhh", "truthfulqa"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
 ARM_TITLES: dict[Arm, str] = {
     "base_constitution": "Base + constitution",
-    "base": "Base",
+    "base": "Base, student's layout",
+    "base_own": "Base, own template",
     "engraved": "Engraved",
     "final": "Final",
 }
 ROLE_ARMS: dict[ModelRole, tuple[Arm, ...]] = {
-    "base": ("base_constitution", "base"),
+    "base": ("base_constitution", "base", "base_own"),
     **{role: (role,) for role in MODEL_ROLES if role != "base"},
 }
-"""The arms of each model; the last is the one without the constitution."""
+"""The arms of each model."""
+MODEL_ARM: dict[ModelRole, Arm] = {role: role for role in MODEL_ROLES}
+"""The arm of each model in a student's layout."""
 
 
 class Record(BaseModel):
@@ -32,12 +37,24 @@ class Record(BaseModel):
 
 
 class IntervalEstimate(Record):
-    """A mean over n items with its bootstrap interval."""
+    """A mean over n items with its interval: Wilson's for a share, else the bootstrap's."""
 
     value: float
     low: float
     high: float
     n: int
+
+
+class PairedTest(Record):
+    """Two arms on the same n items: exact McNemar test, see statistics.py."""
+
+    won: int
+    """Items where the other arm succeeds and the baseline does not."""
+    lost: int
+    """Items where the baseline succeeds and the other arm does not."""
+    n: int
+    p: float
+    """Two-sided."""
 
 
 class HeldOutAnswer(Record):
@@ -52,11 +69,16 @@ class HeldOutAnswer(Record):
     answer: str = ""
     thoughts: str = ""
     rules: tuple[int, ...] = ()
+    """Those whose number and name agree."""
     direct: bool = False
     """Answers directly in the format; see held_out.py."""
     ended: bool = False
     """Ends by itself, not at the length limit."""
     empty: bool = False
+    objections: tuple[str, ...] = ()
+    """Reasons for which the run's own filters would reject it as a training row."""
+    declined: str = ""
+    """The words by which it declines; empty where it does not."""
     chars: int = 0
     tokens: int = 0
     """Of the whole completion, thoughts included."""
@@ -68,8 +90,57 @@ class HeldOutAnswer(Record):
 
     @property
     def usable(self) -> bool:
-        """Direct, ended and not empty."""
-        return self.direct and self.ended and not self.empty
+        """Direct, ended, not empty, no objection, and it does not decline.
+
+        Held-out prompts are ordinary requests: one that declines is of no use, however well-formed
+        it is. Where declining is due is measured by the probes.
+        """
+        whole = self.direct and self.ended and not self.empty
+        return whole and not self.objections and not self.declined
+
+    def has(self, defect: "Defect") -> bool:
+        """Whether the answer has the defect."""
+        return not DEFECTS[defect].isdisjoint(self.objections)
+
+
+Defect = Literal["loops", "copies", "introduces", "other_language"]
+DEFECTS: dict[Defect, frozenset[str]] = {
+    "loops": frozenset({"loop", "repetitive", "part_repeated"}),
+    "copies": frozenset({"prompt_copied", "input_copied"}),
+    "introduces": frozenset({"introduces_itself"}),
+    "other_language": frozenset({"other_language"}),
+}
+"""Defects that have a column of their own -> the filters' reasons that are counted there."""
+
+
+class TopicRank(Record):
+    """How likely an answer is after its own question and after others; see on_task.py."""
+
+    arm: Arm
+    prompt_id: str
+    own: float = 0.0
+    """Mean log-probability per token after its own question."""
+    others: tuple[float, ...] = ()
+    """The same after each of its question's near neighbours; empty where nothing was scored."""
+
+    @property
+    def on_task(self) -> bool:
+        """Likelier after its own question than after every neighbour; never if it is empty."""
+        return bool(self.others) and self.own > max(self.others)
+
+
+class OnTaskResults(Record):
+    """The answers of all arms, ranked by one judge; stored by itself."""
+
+    judge: str
+    """Id of the model that scored: the run's base model."""
+    seconds: float
+    neighbours: int
+    """Other questions for each answer."""
+    ranks: tuple[TopicRank, ...] = ()
+    """Answers of failed requests, and those whose scoring failed, have none."""
+    missing: str = ""
+    """Why nothing was ranked, where that is so."""
 
 
 class ItemScore(Record):
@@ -113,13 +184,19 @@ class BenchmarkScores(Record):
     items: tuple[ItemScore, ...]
 
 
+ProbeMethod = Literal["ratio", "yes_no"]
+"""How rules are probed: by likelihood ratio, or by a question where the engine gives no
+log-probabilities of a prompt; see rule_agreement.py."""
+
+
 class RuleProbe(Record):
     """Which rules one aligned row claims, and which ones matter for it according to the model."""
 
     prompt_id: str
     claimed: tuple[int, ...]
-    log_odds: dict[int, float] = {}
-    """Rule -> logP(" yes") - logP(" no"); empty where a request failed."""
+    method: ProbeMethod = "ratio"
+    scores: dict[int, float] = {}
+    """Rule -> likelihood ratio, or logP(" yes") - logP(" no"); empty where a request failed."""
     missing: int = 0
     reason: str = ""
     evidence: str = ""
@@ -134,107 +211,7 @@ class ArmResults(Record):
     answers: tuple[HeldOutAnswer, ...] = ()
     benchmarks: tuple[BenchmarkScores, ...] = ()
     probes: tuple[RuleProbe, ...] = ()
-
-
-class AnswerSummary(Record):
-    """Means over one arm's held-out answers."""
-
-    arm: Arm
-    answered: int
-    failed: int
-    direct: IntervalEstimate | None
-    ended: IntervalEstimate | None
-    usable: IntervalEstimate | None
-    empty: IntervalEstimate | None
-    chars: IntervalEstimate | None
-    tokens: IntervalEstimate | None
-    repetition: IntervalEstimate | None
-    cites_rules: IntervalEstimate | None
-    """Only for the arm under the constitution."""
-
-
-class Accuracy(Record):
-    """One model's accuracy on a benchmark or one of its categories ("" is overall)."""
-
-    role: ModelRole
-    benchmark: Benchmark
-    category: str
-    accuracy: IntervalEstimate | None
-    chance: float
-    failed: int
-    missing: int
-    ties: int
-    truncated: int
-
-
-class PrincipleCitations(Record):
-    """How often accepted stage-2 rows cite one principle."""
-
-    rule: int
-    name: str
-    rows: int
-    share: IntervalEstimate | None
-    misnamed: int
-    """Citations of this number under another principle's name."""
-
-
-class Citations(Record):
-    """Rule citations over all accepted stage-2 rows."""
-
-    rows: int
-    without_rules: int
-    unknown: int
-    """Citations of numbers that the constitution does not have."""
-    mean_rules: float
-    principles: tuple[PrincipleCitations, ...]
-
-
-class PrincipleAgreement(Record):
-    """One principle: rows that claim it, rows where the probe finds it, and both."""
-
-    rule: int
-    claimed: int
-    probed: int
-    both: int
-
-
-class Agreement(Record):
-    """Claimed against probed rules; definitions in rule_agreement.py."""
-
-    rows: int
-    failed: int
-    missing: int
-    overlap: IntervalEstimate | None
-    chance_overlap: float
-    ranking: IntervalEstimate | None
-    """Chance is 0.5."""
-    principles: tuple[PrincipleAgreement, ...]
-
-
-class EvaluationResults(Record):
-    """Everything: what each arm did, and the figures over it."""
-
-    constitution: str
-    """Digest."""
-    arms: tuple[ArmResults, ...]
-    summaries: tuple[AnswerSummary, ...]
-    accuracies: tuple[Accuracy, ...]
-    citations: Citations
-    agreement: Agreement | None
-
-    def headline(self) -> dict[str, float | int | None]:
-        """Flat figures for the manifest, e.g. {"final.truthfulqa": 0.31, "base.usable": 0.2}."""
-        found: dict[str, float | int | None] = {}
-        for score in self.accuracies:
-            if score.category == "":
-                value = score.accuracy.value if score.accuracy else None
-                found[f"{score.role}.{score.benchmark}"] = value
-                found[f"{score.role}.{score.benchmark}.failed"] = score.failed
-        for summary in self.summaries:
-            for name in ("direct", "ended", "usable", "chars"):
-                estimate: IntervalEstimate | None = getattr(summary, name)
-                found[f"{summary.arm}.{name}"] = estimate.value if estimate else None
-        if self.agreement and self.agreement.overlap:
-            found["rules.overlap"] = self.agreement.overlap.value
-            found["rules.chance_overlap"] = self.agreement.chance_overlap
-        return found
+    outcomes: tuple[ProbeOutcome, ...] = ()
+    """Of the probes of the principles, arm by arm."""
+    left_out: dict[Arm, str] = {}
+    """Arms that were not asked -> why."""

@@ -1,1 +1,1 @@
-"""What the filters of answers share: named checks, the loop detector, words and n-grams."""
+"""What the filters of answers share: named checks, loops, leaks, languages, declining; words."""

@@ -3,15 +3,19 @@
 Reasons are stable: they are the keys of the funnel in manifests and reports.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 from selfalign.filters.rejection import Rejection
-from selfalign.filters.repeats import distinct_share, without_code
+from selfalign.filters.repeats import LoopSettings, cut_loops, distinct_share, without_code
 from selfalign.filters.words import words
 
 Truncated = Literal["reject", "keep"]
 EVIDENCE_CHARS = 160
+_MIN_INPUT_WORDS = 5
+_LONGEST_WORD = 40
+_LAST_WORD = re.compile(r"(?<=\s)\S+$")
 _SENTENCE_END = (".", "!", "?", "。", "！", "？", '"', "”", ")", "`")
 
 
@@ -83,6 +87,31 @@ def prompt_copied(answer: str, instruction: str, input: str, max_share: float) -
     return None
 
 
+def input_copied(answer: str, input: str, max_share: float) -> Rejection | None:
+    """`input_copied`: the input stands in the answer unchanged, and is most of it.
+
+    Letter for letter, so that a corrected or punctuated text is none; nor is one that goes on from
+    the input's end, as a story or a program to be completed does."""
+    given, said = " ".join(input.split()), " ".join(answer.split())
+    if len(given.split()) < _MIN_INPUT_WORDS or given not in said:
+        return None
+    before, _, after = said.partition(given)
+    if not before.strip("`\"' ") and len(after.split()) >= _MIN_INPUT_WORDS:
+        return None
+    share = len(given) / len(said)
+    if share <= max_share:
+        return None
+    return Rejection("input_copied", f"{share:.0%} of the answer is the input, unchanged")
+
+
+def looped(answer: str, settings: LoopSettings) -> Rejection | None:
+    """`loop`: the answer holds a loop, which a stage would cut."""
+    kept = cut_loops(answer, settings)
+    if kept == answer:
+        return None
+    return Rejection("loop", f"repeats from here on: {excerpt(answer[len(kept) :].strip())}")
+
+
 def repetitive(answer: str, min_distinct: float, min_words: int = 40) -> Rejection | None:
     """`repetitive`: too few distinct runs of four words outside of code, in a text long enough."""
     text = without_code(answer) if "```" in answer else answer
@@ -95,11 +124,19 @@ def repetitive(answer: str, min_distinct: float, min_words: int = 40) -> Rejecti
 
 
 def drop_partial_word(answer: str) -> str:
-    """A truncated answer without the word that the limit may have cut (as published)."""
-    if answer.endswith(_SENTENCE_END) or not answer:
-        return answer
-    head = answer.rstrip().rpartition(" ")[0]
-    return head.rstrip()
+    """A truncated answer without the word that the limit may have cut.
+
+    An answer of a single word keeps it, and so does a text that is written without spaces: what
+    was said does not become empty, nor lose a sentence, because its end is uncertain.
+    """
+    text = answer.rstrip()
+    # White space after the last word: the limit came between two words.
+    if text != answer or text.endswith(_SENTENCE_END):
+        return text
+    found = _LAST_WORD.search(text)
+    if not found or found.end() - found.start() > _LONGEST_WORD:
+        return text
+    return text[: found.start()].rstrip() or text
 
 
 def replace_name(answer: str, name: str, new: str) -> str:

@@ -12,9 +12,13 @@ from aiohttp import web
 
 from selfalign.errors import ModelError, PortInUse
 from selfalign.events import Ready, emit
+from selfalign.model_server.api.chat_routes import ChatRoutes
+from selfalign.model_server.api.chat_template import load_chat_template
 from selfalign.model_server.api.gate import Gate
 from selfalign.model_server.api.generator import Generator
 from selfalign.model_server.api.openai_routes import OpenAiRoutes
+from selfalign.model_server.api.score_routes import ScoreRoutes
+from selfalign.model_server.api.scorer import Scorer
 from selfalign.model_server.api.tgi_metrics import TgiMetrics
 from selfalign.model_server.api.tgi_routes import ServedModel, TgiRoutes
 from selfalign.model_server.api.validation import RequestLimits
@@ -51,7 +55,8 @@ def build_api(settings: ModelServerSettings) -> TgiRoutes:
         metrics,
     )
     engine.start()
-    served = ServedModel(settings.model_id or settings.model, settings.payload_limit)
+    name = settings.model_id or settings.model
+    served = ServedModel(name, settings.payload_limit, load_chat_template(folder))
     return TgiRoutes(Generator(engine, tokenizer, limits, metrics), served)
 
 
@@ -84,6 +89,8 @@ def build_app(api: TgiRoutes, gate: Gate) -> web.Application:
     """The routes behind the gate."""
     app = web.Application(middlewares=[gate.middleware], client_max_size=api.served.payload_limit)
     openai = OpenAiRoutes(api.generator, api.served)
+    chat = ChatRoutes(api.generator, api.served)
+    scoring = ScoreRoutes(Scorer(api.generator))
     app.add_routes(
         [
             web.get("/", api.health),
@@ -96,7 +103,9 @@ def build_app(api: TgiRoutes, gate: Gate) -> web.Application:
             web.post("/generate", api.generate),
             web.post("/generate_stream", api.generate_stream),
             web.post("/tokenize", api.tokenize),
+            web.post("/score", scoring.score),
             web.post("/v1/completions", openai.completions),
+            web.post("/v1/chat/completions", chat.completions),
         ]
     )
     return app

@@ -1,17 +1,26 @@
 """Answering prompts with the constitution in context, and filtering the answers."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from selfalign.answering.attempts import Attempt, attempt_row
+from selfalign.answering.answers import Answering
+from selfalign.answering.attempts import Attempt
 from selfalign.answering.constitution_calls import CallPlan, ConstitutionCaller
+from selfalign.answering.declining import Declining, GivenOpening
+from selfalign.answering.selection import BestOf
 from selfalign.constitution.parse import ParsedCompletion, parse_completion
 from selfalign.constitution.render import GAP, engine_stops
 from selfalign.constitution.schema import Constitution
 from selfalign.filters.checks import drop_partial_word, replace_name
+from selfalign.filters.published import Judged
 from selfalign.filters.repeats import cut_loops
 from selfalign.inference.contract.engine import Completion, Engine
+from selfalign.layout.contract import Layout
+from selfalign.layout.headers import HeadersLayout
 from selfalign.principle_engine.align_filters import AlignFilter, CandidateAnswer, rules_disagree
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
+from selfalign.principle_engine.published_align import PublishedAlignFilter
+from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem, Row
 
 
@@ -24,45 +33,91 @@ class Aligner:
         engine: Engine,
         settings: PrincipleEngineSettings,
         model_id: str = "",
+        layout: Layout | None = None,
+        ordinary: Sequence[str] = (),
     ) -> None:
+        """Scores, and asks where `calls` is chat, in `layout`; by default under the headers.
+        `ordinary` are requests that no rule declines; see RuleDue."""
         self.model_id = model_id
         """Written into the rows."""
+        self.layout = layout or HeadersLayout(constitution)
+        calls = settings.calls
+        if calls == "auto":
+            calls = "two" if isinstance(self.layout, HeadersLayout) else "chat"
+        settings = settings.model_copy(update={"calls": calls})
         self.settings = settings
-        self.caller = ConstitutionCaller(constitution, engine, _plan(constitution, settings))
+        """With `calls` decided."""
+        best = BestOf(engine, settings.selection, settings.deadline_s)
+        sampled = settings.model_copy(update={"sampling": best.sampling(settings.sampling)})
+        self.caller = ConstitutionCaller(constitution, engine, _plan(constitution, sampled))
+        self.declining = Declining(
+            constitution, engine, settings.declining, ordinary, settings.deadline_s
+        )
+        self._answering = Answering(
+            best, self.declining, settings.retries, settings.filters.refusals == "due"
+        )
+        self._engine = engine
+        self.chat_params = sampled.sampling.model_copy(update={"stop": self.layout.stops})
         self._c = constitution
         self._filter = AlignFilter(constitution, settings.filters)
+        self._published = PublishedAlignFilter(constitution)
 
     async def align(self, item: PromptItem) -> Row:
         """Exactly one row for the prompt: accepted, rejected with a filter's reason, or failed
         with an engine error's name."""
 
-        async def attempt(seed: int) -> Attempt:
-            return self._judge(item, await self.caller.ask(item.instruction, item.input, seed))
+        model = GivenOpening(self._engine, self.chat_params, self.settings.deadline_s)
+        one = self._chat if self.settings.calls == "chat" else self._under_constitution
 
-        row = await attempt_row(item, self.settings.retries, attempt)
+        async def judged(seed: int) -> Attempt:
+            return await one(item, seed)
+
+        row = await self._answering.row(item, self.layout.own_prompt, judged, model)
         return replace(row, model_id=self.model_id)
+
+    @property
+    def longest(self) -> tuple[str, SamplingParams]:
+        """What stands before every question, and the sampling that covers all that follows it."""
+        if self.settings.calls == "chat":
+            return self.layout.own_prompt(""), self.chat_params
+        return self.caller.prefix, self.caller.plan.longest
+
+    async def _under_constitution(self, item: PromptItem, seed: int) -> Attempt:
+        return self._judge(item, await self.caller.ask(item.instruction, item.input, seed))
+
+    async def _chat(self, item: PromptItem, seed: int) -> Attempt:
+        prompt = self.layout.own_prompt(item.instruction, item.input)
+        completion = await self._engine.generate(
+            prompt, self.chat_params, seed=seed, deadline_s=self.settings.deadline_s
+        )
+        complete = completion.finish_reason != "length"
+        text = completion.text.strip()
+        answer = cut_loops(text, self.settings.filters.loops)
+        if not complete and answer == text:
+            answer = drop_partial_word(answer)
+        rejection = self._filter.answer(CandidateAnswer(item, "", answer, complete))
+        return _attempt(completion, Judged(answer, complete, rejection))
 
     def _judge(self, item: PromptItem, completion: Completion) -> Attempt:
         parsed = parse_completion(self._c, completion.text)
-        complete = parsed.ended or completion.finish_reason != "length"
-        answer = self._edited(parsed, complete)
-        rejection = self._filter.form(parsed) or self._filter.answer(
-            CandidateAnswer(item, parsed.thoughts, answer, complete)
-        )
+        judged = self._judged(item, parsed, completion)
         disagreement = rules_disagree(parsed.rules, self._c)
-        return Attempt(
-            completion=completion.text,
+        return replace(
+            _attempt(completion, judged),
             thoughts=parsed.thoughts,
             rules=tuple(dict.fromkeys(rule.id for rule in parsed.rules if rule.known)),
-            answer=answer,
-            complete=complete,
-            finish_reason=completion.finish_reason,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            latency_ms=completion.latency_ms,
-            rejection=rejection,
             notes=(f"rules: {disagreement.evidence}",) if disagreement else (),
         )
+
+    def _judged(self, item: PromptItem, parsed: ParsedCompletion, completion: Completion) -> Judged:
+        """The verdict of the filters that the settings name."""
+        if self.settings.filters.preset == "published":
+            return self._published.judge(completion)
+        complete = parsed.ended or completion.finish_reason != "length"
+        answer = self._edited(parsed, complete)
+        candidate = CandidateAnswer(item, parsed.thoughts, answer, complete)
+        rejection = self._filter.form(parsed) or self._filter.answer(candidate)
+        return Judged(answer, complete, rejection)
 
     def _edited(self, parsed: ParsedCompletion, complete: bool) -> str:
         """The answer without its loops, under the student's name."""
@@ -72,13 +127,27 @@ class Aligner:
         return replace_name(answer, self._c.name, self._c.student.name)
 
 
+def _attempt(completion: Completion, judged: Judged) -> Attempt:
+    return Attempt(
+        completion=completion.text,
+        answer=judged.answer,
+        complete=judged.complete,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        latency_ms=completion.latency_ms,
+        rejection=judged.rejection,
+    )
+
+
 def _plan(c: Constitution, settings: PrincipleEngineSettings) -> CallPlan:
-    stops = engine_stops(c)
-    if settings.calls == "two":
+    published = settings.filters.preset == "published"
+    stops = PublishedAlignFilter(c).stops if published else engine_stops(c)
+    if settings.calls == "two" and not published:
         # The header of the answer is given, so that a second one starts another answer.
         stops = (*stops, f"{GAP}{c.wording.answer_header}")
     return CallPlan(
-        calls=settings.calls,
+        calls="two" if settings.calls == "two" else "one",
         sampling=settings.sampling.model_copy(update={"stop": stops}),
         thoughts_tokens=settings.thoughts_tokens,
         deadline_s=settings.deadline_s,

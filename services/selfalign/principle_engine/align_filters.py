@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from selfalign.answering.answer_filter import AnswerFilter
 from selfalign.constitution.parse import CitedRule, ParsedCompletion
 from selfalign.constitution.render import join_input
 from selfalign.constitution.schema import Constitution
@@ -32,6 +33,7 @@ class AlignFilter:
     def __init__(self, c: Constitution, settings: AlignFilterSettings) -> None:
         self._c = c
         self._settings = settings
+        self._answer_form = AnswerFilter(c, settings)
         w = c.wording
         self._headers = (w.user_header, w.thoughts_header, w.answer_header, w.auto_reply_header)
         self._exemplars = exemplar_grams(c, settings.exemplar_overlap.ngram)
@@ -60,8 +62,6 @@ class AlignFilter:
         s, item = self._settings, one.item
         yield checks.empty(one.answer)
         yield checks.truncated(one.complete, s.truncated, one.answer)
-        if s.unfinished:
-            yield checks.unfinished(one.answer)
         if s.turn_markers:
             yield checks.holds_marker(one.answer, self._headers, "turn_marker")
         tokens = words(one.answer)
@@ -72,12 +72,7 @@ class AlignFilter:
             yield self._restates_thoughts(one, tokens, asked)
         if s.refusals == "reject":
             yield checks.begins_with(one.answer, s.refusal_openings, "refusal")
-        if s.prompt_copy_share < 1:
-            yield checks.prompt_copied(
-                one.answer, item.instruction, item.input, s.prompt_copy_share
-            )
-        if s.min_distinct:
-            yield checks.repetitive(one.answer, s.min_distinct)
+        yield from self._answer_form.objections(item.instruction, item.input, one.answer)
         if one.complete:
             yield checks.too_short(one.answer, s.min_chars)
 

@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from selfalign.answering.answer_settings import AnswerSampling, Calls
-from selfalign.filters.repeats import LoopSettings
+from selfalign.answering.answer_settings import AlignCalls, AnswerSampling
+from selfalign.answering.declining_settings import DecliningSettings
+from selfalign.answering.selection_settings import SelectionSettings
+from selfalign.filters.form_settings import FormFilterSettings, Preset
 from selfalign.settings.sampling import NewTokens, Temperature, TopP
 from selfalign.settings.section import Count, NonEmpty, PositiveInt, Seconds, Section, Share
 
@@ -36,31 +38,27 @@ class ThoughtsOverlapSettings(OverlapSettings):
     """Words in a row."""
 
 
-class AlignFilterSettings(Section):
-    """The post-filters of stage 2, in the order in which they run."""
+class AlignFilterSettings(FormFilterSettings):
+    """The post-filters of stage 2."""
 
+    preset: Preset = "ours"
+    """`published` decides as the authors' script does; the other settings then do not apply."""
     require_opening: bool = True
     """Reject completions whose thoughts lack the opening sentence."""
-    loops: LoopSettings = LoopSettings()
     truncated: Literal["reject", "keep"] = "reject"
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
-    unfinished: bool = True
-    """Reject answers that end with a colon or a comma."""
     turn_markers: bool = True
     """Reject answers in which a line begins with a turn's header."""
     exemplar_overlap: OverlapSettings = OverlapSettings()
     """Leaks of the exemplars, in place of the published list of words."""
     thoughts_overlap: ThoughtsOverlapSettings = ThoughtsOverlapSettings()
     """Strict leak filter: answers that restate the thoughts. Small models need it."""
-    refusals: Literal["reject", "keep"] = "reject"
-    """Answers that begin with an apology (as published)."""
+    refusals: Literal["reject", "keep", "due"] = "reject"
+    """`reject` drops answers that begin with an apology (as published). `due` drops answers that
+    decline where no rule is due (`declined`), and answers that comply where one is (`complied`)."""
     refusal_openings: tuple[NonEmpty, ...] = ("I'm sorry", "I am sorry", "Sorry,")
     """What an apology begins with."""
-    prompt_copy_share: Share = 0.6
-    """Reject answers of which the instruction makes up more than this; 1 turns it off."""
-    min_distinct: Share = 0.35
-    """Reject answers with a smaller share of distinct runs of four words; 0 turns it off."""
     min_chars: Count = 148
     """Of the answer: the published 160 less the end marker. Truncated ones may be shorter."""
     require_rule_agreement: bool = False
@@ -78,8 +76,11 @@ class AlignSampling(AnswerSampling):
 class PrincipleEngineSettings(Section):
     """How prompts are answered under the constitution (paper, appendix D.2)."""
 
-    calls: Calls = "one"
-    """Calls for one answer. `two` is for small models, which lose the thread in one."""
+    calls: AlignCalls = "one"
+    """Calls for one answer. `two` is for small models, which lose the thread in one. `chat` asks a
+    chat model the bare question in its own template, without thoughts: the principles act through
+    `selection`, `declining` and the filters alone. `auto` is `chat` where the run's layout is a
+    chat template, else `two`."""
     sampling: AlignSampling = AlignSampling()
     """Of thoughts and answer together; with two calls of the answer alone."""
     thoughts_tokens: PositiveInt = 64
@@ -90,6 +91,8 @@ class PrincipleEngineSettings(Section):
     """First words of every answer, given to the model; with two calls."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further tries with new seeds for a prompt whose answer is rejected."""
+    selection: SelectionSettings = SelectionSettings()
+    declining: DecliningSettings = DecliningSettings()
     filters: AlignFilterSettings = AlignFilterSettings()
     longest_query_tokens: PositiveInt = 96
     """Longest prompt that the start-up check must find room for; longer ones may still fit."""

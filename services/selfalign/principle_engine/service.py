@@ -1,6 +1,6 @@
 """The gRPC face of the principle-engine: prompts in, rows out, no logic of its own."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from selfalign.constitution.yaml_file import parse_constitution
 from selfalign.errors import ConfigError
 from selfalign.inference.contract.engine import Engine, EngineInfo
 from selfalign.inference.contract.lengths import check_lengths
+from selfalign.layout.build import make_layout
+from selfalign.layout.chat_template import ChatTemplate
 from selfalign.principle_engine.align import Aligner
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.rpc.convert import prompt_from_message, row_to_message
@@ -101,22 +103,31 @@ class PrincipleEngineServicer(Base):
 
 
 async def registration(
-    engine: Engine, settings: PrincipleEngineSettings, constitution: Constitution
+    engine: Engine,
+    settings: PrincipleEngineSettings,
+    constitution: Constitution,
+    template: ChatTemplate | None = None,
+    ordinary: Sequence[str] = (),
 ) -> ServiceRegistration:
     """The service over `engine`, ready for run_server.
 
     An engine that is down does not stop it: the service becomes ready once its check passes.
 
+    Args:
+        template: The run's chat template; None: the headers.
+        ordinary: Requests that no rule declines, for finding where one is due.
+
     Raises:
+        ConfigError: the chat template cannot be used.
         PromptTooLong: constitution, longest query and answer do not fit the engine's context.
     """
-    aligner = Aligner(constitution, engine, settings)
+    layout = make_layout(constitution, template)
+    aligner = Aligner(constitution, engine, settings, layout=layout, ordinary=ordinary)
 
     async def check_prompts(info: EngineInfo) -> None:
-        caller = aligner.caller
-        await check_lengths(
-            engine, caller.prefix, settings.longest_query_tokens, caller.plan.longest
-        )
+        prefix, params = aligner.longest
+        await check_lengths(engine, prefix, settings.longest_query_tokens, params)
+        await aligner.declining.calibrate(layout.own_prompt)
 
     def set_model_id(model_id: str) -> None:
         aligner.model_id = model_id

@@ -22,9 +22,10 @@ def instruction_rows(
     request: SynthesisRequest,
     answer: CompletionOrError,
     candidates: Sequence[Candidate],
+    source: str = "self_instruct",
 ) -> list[Row]:
-    """A row for each self-instruct candidate; one row for a completion that has none."""
-    first = _blank_row(scope, 0, request, answer, "self_instruct")
+    """A row for each candidate of a completion; one row for a completion that has none."""
+    first = _blank_row(scope, 0, request, answer, source)
     if isinstance(answer, SelfAlignError):
         return [_failed(first, answer)]
     rows = []

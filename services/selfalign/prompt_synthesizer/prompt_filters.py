@@ -27,6 +27,10 @@ def check_instruction(
         return Rejection(Reason.TOO_SHORT, f"{words} words, at least {settings.min_words}")
     if settings.max_words is not None and words > settings.max_words:
         return Rejection(Reason.TOO_LONG, f"{words} words, at most {settings.max_words}")
+    characters = len(instruction) + len(input)
+    if settings.max_chars is not None and characters > settings.max_chars:
+        evidence = f"{characters} characters, at most {settings.max_chars}"
+        return Rejection(Reason.TOO_LONG, evidence)
     found = _blacklisted(f"{instruction}\n{input}", settings.blacklist)
     if found is not None:
         return Rejection(Reason.BLACKLISTED_WORD, found)
@@ -35,6 +39,8 @@ def check_instruction(
         return Rejection(Reason.BAD_FIRST_CHARACTER, first)
     if settings.non_ascii_start and not first.isascii():
         return Rejection(Reason.NON_ASCII_START, first)
+    if settings.endings and not instruction.endswith(settings.endings):
+        return Rejection(Reason.BAD_ENDING, instruction[-1])
     if settings.echo:
         return _echo(instruction, examples)
     return None

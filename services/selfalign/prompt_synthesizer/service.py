@@ -83,8 +83,22 @@ class PromptSynthesizerServicer(Base):
                     "with a question_type and a topic"
                 )
             return self._synthesizer.topic_guided(hints, request.seed)
+        if request.source == "template":
+            if not request.completions or request.hints or not request.user_turn_prefix:
+                raise ConfigError(
+                    f"source template: got {request.completions} completions, {len(request.hints)} "
+                    f"hints and the user_turn_prefix {request.user_turn_prefix!r}; expected at "
+                    "least one completion, no hint, and what stands before the user's words"
+                )
+            return self._synthesizer.template(
+                request.user_turn_prefix,
+                request.user_turn_end,
+                request.completions,
+                request.seed,
+            )
         raise ConfigError(
-            f"source: {request.source!r} is unknown; expected self_instruct or topic_guided"
+            f"source: {request.source!r} is unknown; expected self_instruct, topic_guided or "
+            "template"
         )
 
 

@@ -1,4 +1,4 @@
-"""Stage 1 over an engine: topics, self-instruct and topic-guided instructions, a row each.
+"""Stage 1 over an engine: topics, and instructions of three sources, a row each.
 
 Every completion is asked for once, with a seed derived from (seed, source, number). Rows come in
 the order of the completions, whatever order the engine answers in. A completion's tokens and
@@ -40,6 +40,7 @@ from selfalign.prompt_synthesizer.topic_guided import (
     render_topic_guided,
 )
 from selfalign.prompt_synthesizer.topics import parse_topics, render_topics, shown_topics
+from selfalign.prompt_synthesizer.user_turn import parse_user_turn
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import Row, derive_seed
 
@@ -139,6 +140,34 @@ class Synthesizer:
                     judged = judge_instruction(row, settings.filters, asked.examples)
                     yield replace(judged, model_id=self.model_id)
 
+    async def template(
+        self, prefix: str, end: str, completions: int, seed: int
+    ) -> AsyncGenerator[Row, None]:
+        """One row for each of `completions` turns of a user, as the chat model writes them.
+
+        Args:
+            prefix: What stands before the user's words in the model's chat template.
+            end: The stop sequence behind them, if there is one.
+        """
+        settings = self._settings.template
+        sampling = _stopping_at(end, settings.sampling) if end else settings.sampling
+
+        def make(number: int) -> SynthesisRequest | None:
+            own = derive_seed(seed, "template", number)
+            request = SynthesisRequest(prefix, sampling, own)
+            return request if number < completions else None
+
+        answers = in_order(make, self._engine.ask, self._window)
+        async with aclosing(answers):
+            async for number, asked, answer in answers:
+                candidates: list[Candidate] = []
+                if isinstance(answer, Completion):
+                    candidates = [parse_user_turn(answer.text, cut=_cut(answer))]
+                scope = ("prompts", "template", seed, number)
+                for row in instruction_rows(scope, asked, answer, candidates, "template"):
+                    judged = judge_instruction(row, settings.filters, ())
+                    yield replace(judged, model_id=self.model_id)
+
     def longest_requests(self) -> list[tuple[str, SynthesisRequest]]:
         """(settings section, its longest request, nearly): for the check of the engine's limits."""
         own, guided = self._settings.self_instruct, self._settings.topic_guided
@@ -173,7 +202,7 @@ class Synthesizer:
         own = derive_seed(seed, "topic_guided", number)
         shown = draw_topic_seeds(self._topic_seeds, settings.seed_hints, own)
         prompt = render_topic_guided(self._templates, shown, hints, lead=line)
-        sampling = _stopping_at_newline(settings.sampling) if line else settings.sampling
+        sampling = _stopping_at("\n", settings.sampling) if line else settings.sampling
         examples = tuple(topic.instruction for topic in shown)
         return SynthesisRequest(prompt, sampling, own, examples, tuple(hints))
 
@@ -190,7 +219,7 @@ def _cut(completion: Completion) -> bool:
     return completion.finish_reason == "length"
 
 
-def _stopping_at_newline(sampling: SamplingParams) -> SamplingParams:
-    if "\n" in sampling.stop:
+def _stopping_at(stop: str, sampling: SamplingParams) -> SamplingParams:
+    if stop in sampling.stop:
         return sampling
-    return sampling.model_copy(update={"stop": (*sampling.stop, "\n")})
+    return sampling.model_copy(update={"stop": (*sampling.stop, stop)})

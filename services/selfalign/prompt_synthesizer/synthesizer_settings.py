@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from selfalign.settings.sampling import NewTokens, SamplingParams, Temperature, TopP
-from selfalign.settings.section import PositiveInt, Seconds, Section
+from selfalign.settings.section import NonEmpty, PositiveInt, Seconds, Section
 
 # Things that a text model cannot see, hear or make (the published list).
 BLACKLIST = (
@@ -36,6 +36,29 @@ class PromptFilterSettings(Section):
     """The instruction begins with a character outside ASCII."""
     echo: bool = True
     """The instruction repeats an example of its prompt, or the markers of the layout."""
+    endings: tuple[NonEmpty, ...] = ()
+    """What an instruction may end in; without any it may end in everything."""
+    max_chars: PositiveInt | None = None
+    """Most characters of instruction and input together; without a value there is no limit."""
+
+
+class FileFilterSettings(PromptFilterSettings):
+    """Filters of the prompts that a user brings."""
+
+    echo: bool = False
+    """The instruction holds the markers of a layout of ours: no model wrote it under one."""
+    max_chars: PositiveInt | None = 6000
+    """Most characters of instruction and input together; without a value there is no limit. Of a
+    longer prompt the ledger keeps the beginning."""
+
+
+class TemplateFilterSettings(PromptFilterSettings):
+    """Filters of user's turns that a chat model wrote."""
+
+    max_words: PositiveInt | None = 50
+    """Most words of a turn; without a value there is no limit."""
+    endings: tuple[NonEmpty, ...] = (".", "?", "!")
+    """What a turn may end in; without any it may end in everything."""
 
 
 class TopicSettings(Section):
@@ -83,12 +106,28 @@ class TopicGuidedSettings(Section):
     )
 
 
+class TemplateSampling(SamplingParams):
+    """Cooler than the other sources: at temperature 1 half of a small model's turns make sense."""
+
+    max_new_tokens: NewTokens = 128
+    temperature: Temperature = 0.8
+    top_p: TopP = 0.95
+
+
+class TemplateSettings(Section):
+    """Instructions that a chat model writes as the user's turn of its own chat template."""
+
+    sampling: TemplateSampling = TemplateSampling()
+    filters: TemplateFilterSettings = TemplateFilterSettings()
+
+
 class PromptSynthesizerSettings(Section):
     """All of stage 1."""
 
     topics: TopicSettings = TopicSettings()
     self_instruct: SelfInstructSettings = SelfInstructSettings()
     topic_guided: TopicGuidedSettings = TopicGuidedSettings()
+    template: TemplateSettings = TemplateSettings()
     wording: Path | None = None
     """A prompts.yaml of your own; the built-in one by default."""
     max_in_flight: PositiveInt = 64

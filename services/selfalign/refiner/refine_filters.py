@@ -1,18 +1,13 @@
 """The filters of verbose answers; the ones shared with stage 2 are in selfalign.filters."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from selfalign.constitution.render import join_input
+from selfalign.answering.answer_filter import AnswerFilter
 from selfalign.constitution.schema import Constitution
 from selfalign.filters import checks
-from selfalign.filters.checks import excerpt
 from selfalign.filters.rejection import Rejection, first_rejection
-from selfalign.filters.words import Gram, ngrams, overlap, words
 from selfalign.refiner.refine_settings import RefineFilterSettings
 from selfalign.storage.rows import PromptItem
-
-_NGRAM = 5
 
 
 class RefineFilter:
@@ -20,21 +15,7 @@ class RefineFilter:
 
     def __init__(self, c: Constitution, settings: RefineFilterSettings) -> None:
         self._settings = settings
-        s = c.student
-        headings = (s.user_heading, s.assistant_heading, s.verbose_heading)
-        self._headings = tuple(dict.fromkeys((*headings, s.title, s.overview_heading)))
-        self._names = () if s.verbose_heading == s.assistant_heading else (verbose_name(c),)
-        self._overview = frozenset(ngrams(words(s.verbose.overview), _NGRAM))
-        self._introductions = frozenset(
-            gram
-            for meta in (s.standard, s.verbose)
-            for turn in meta.turns
-            for gram in ngrams(words(turn.answer), _NGRAM)
-        )
-        self._asks_for_introduction = frozenset(
-            tuple(words(turn.user)) for meta in (s.standard, s.verbose) for turn in meta.turns
-        )
-        self._sections = section_pattern(settings.section_headings)
+        self._form = AnswerFilter(c, settings)
 
     def answer(self, item: PromptItem, answer: str, complete: bool) -> Rejection | None:
         """The first objection to the answer, or None."""
@@ -44,65 +25,5 @@ class RefineFilter:
         s = self._settings
         yield checks.empty(answer)
         yield checks.truncated(complete, s.truncated, answer)
-        if s.unfinished:
-            yield checks.unfinished(answer)
-        if s.header_leak:
-            yield checks.holds_marker(answer, self._headings, "header_leak")
-            yield name_leak(answer, self._names)
-        tokens = words(answer)
-        asked = words(join_input(item.instruction, item.input))
-        yield repeats_text(tokens, asked, self._overview, s.meta_leak_run, "meta_leak")
-        if tuple(asked) not in self._asks_for_introduction:
-            yield repeats_text(
-                tokens, asked, self._introductions, s.introduction_run, "introduces_itself"
-            )
-        yield section_heading(answer, self._sections)
-        if s.prompt_copy_share < 1:
-            yield checks.prompt_copied(answer, item.instruction, item.input, s.prompt_copy_share)
-        if s.min_distinct:
-            yield checks.repetitive(answer, s.min_distinct)
+        yield from self._form.objections(item.instruction, item.input, answer)
         yield checks.too_short(answer, s.min_chars if complete else s.min_chars_truncated)
-
-
-def verbose_name(c: Constitution) -> str:
-    """The verbose heading without its marks: `Name (extensive)`."""
-    return c.student.verbose_heading.lstrip("#").strip()
-
-
-def name_leak(answer: str, names: Sequence[str]) -> Rejection | None:
-    """`header_leak`: the answer speaks of the verbose prompt's persona."""
-    for name in names:
-        place = answer.find(name)
-        if place >= 0:
-            around = answer[max(0, place - 40) : place + 80]
-            return Rejection("header_leak", f"names {name!r}: {excerpt(around)}")
-    return None
-
-
-def repeats_text(
-    tokens: list[str], asked: list[str], known: frozenset[Gram], max_run: int, reason: str
-) -> Rejection | None:
-    """`reason`: more than `max_run` words in a row are those of a prompt's text."""
-    if not max_run:
-        return None
-    found = overlap(tokens, known, _NGRAM, frozenset(ngrams(asked, _NGRAM)))
-    if len(found.longest) <= max_run:
-        return None
-    run = excerpt(" ".join(found.longest))
-    return Rejection(reason, f"{len(found.longest)} words in a row: {run}")
-
-
-def section_pattern(headings: Sequence[str]) -> re.Pattern[str] | None:
-    """Finds a line that is one of the headings, marked as one: `## See also`, `**See also**`."""
-    if not headings:
-        return None
-    names = "|".join(map(re.escape, headings))
-    return re.compile(
-        rf"^[ \t]*(?:#{{1,6}}[ \t]*|==+[ \t]*|\*\*)({names})\b", re.MULTILINE | re.IGNORECASE
-    )
-
-
-def section_heading(answer: str, pattern: re.Pattern[str] | None) -> Rejection | None:
-    """`section_heading`: a heading that only an encyclopedia page has."""
-    match = pattern.search(answer) if pattern else None
-    return Rejection("section_heading", f"holds the heading {match[0]!r}") if match else None

@@ -5,34 +5,24 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfalign.answering.answer_settings import AnswerSampling
-from selfalign.filters.repeats import LoopSettings
+from selfalign.answering.declining_settings import DecliningSettings
+from selfalign.answering.selection_settings import SelectionSettings
+from selfalign.filters.form_settings import FormFilterSettings, Preset
 from selfalign.settings.sampling import NewTokens, RepetitionPenalty, Temperature, TopP
-from selfalign.settings.section import Count, NonEmpty, PositiveInt, Seconds, Section, Share
+from selfalign.settings.section import Count, PositiveInt, Seconds, Section
 
 
-class RefineFilterSettings(Section):
-    """The post-filters of stage 4, in the order in which they run."""
+class RefineFilterSettings(FormFilterSettings):
+    """The post-filters of stage 4."""
 
-    loops: LoopSettings = LoopSettings()
+    preset: Preset = "ours"
+    """`published` decides as the authors' script does; the other settings then do not apply."""
     truncated: Literal["reject", "keep"] = "reject"
     """Answers that the token limit ended. Kept ones lose their last word and have no end marker
     (as published)."""
-    unfinished: bool = True
-    """Reject answers that end with a colon or a comma."""
-    header_leak: bool = True
-    """Reject answers that hold a heading of the layout or the verbose name."""
-    meta_leak_run: Count = 10
-    """Reject answers with more words in a row of the verbose prompt's overview; 0 turns it
-    off."""
-    introduction_run: Count = 10
-    """The same for the self-introduction, unless the user's question is that turn's; 0 turns it
-    off."""
-    section_headings: tuple[NonEmpty, ...] = ("See also", "External links", "References")
-    """Reject answers with such a heading: the model has slipped into an encyclopedia page."""
-    prompt_copy_share: Share = 0.6
-    """Reject answers of which the instruction makes up more than this; 1 turns it off."""
-    min_distinct: Share = 0.35
-    """Reject answers with a smaller share of distinct runs of four words; 0 turns it off."""
+    refusals: Literal["keep", "due"] = "keep"
+    """`due` drops answers that decline where no rule is due (`declined`), and answers that comply
+    where one is (`complied`)."""
     min_chars: Count = 0
     """Of answers that ended before the token limit."""
     min_chars_truncated: Count = 128
@@ -56,6 +46,8 @@ class RefinerSettings(Section):
     sampling: RefineSampling = RefineSampling()
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further tries with new seeds for a prompt whose answer is rejected."""
+    selection: SelectionSettings = SelectionSettings()
+    declining: DecliningSettings = DecliningSettings()
     filters: RefineFilterSettings = RefineFilterSettings()
     longest_query_tokens: PositiveInt = 256
     """Longest prompt that the start-up check must find room for; longer ones may still fit."""

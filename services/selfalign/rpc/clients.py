@@ -7,6 +7,7 @@ from typing import Any, Literal
 from selfalign.rpc.calls import Client, Items, Message
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.convert import prompt_to_message, row_from_message
+from selfalign.rpc.layouts import RunLayout, layout_to_message
 from selfalign.storage.rows import PromptItem, Row
 from selfalign.v1 import (
     principle_engine_pb2,
@@ -80,13 +81,20 @@ class PromptSynthesizerClient(Client):
     def synthesize_prompts(
         self,
         *,
-        source: Literal["self_instruct", "topic_guided"],
+        source: Literal["self_instruct", "topic_guided", "template"],
         completions: int,
         hints: Sequence[tuple[str, str]],
         seed: int,
         deadline_s: float,
+        user_turn: tuple[str, str] = ("", ""),
     ) -> AsyncIterator[Row]:
-        """Rows of new instructions, rejected ones too. `hints` are (question type, topic)."""
+        """Rows of new instructions, rejected ones too.
+
+        Args:
+            hints: (question type, topic) of each instruction wanted (topic_guided).
+            user_turn: What stands before the user's words in the base model's chat template, and
+                the stop sequence behind them, if there is one (template).
+        """
         request = prompt_synthesizer_pb2.SynthesizePromptsRequest(
             source=source,
             completions=completions,
@@ -95,6 +103,8 @@ class PromptSynthesizerClient(Client):
                 for question_type, topic in hints
             ],
             seed=seed,
+            user_turn_prefix=user_turn[0],
+            user_turn_end=user_turn[1],
         )
         return self.rows(self._stub.SynthesizePrompts, request, deadline_s)
 
@@ -144,20 +154,35 @@ class RefinerClient(Client):
         stub: Any = refiner_pb2_grpc.RefinerServiceStub
         self._stub = stub(self._channel)
 
-    async def refine_prompt(self, item: PromptItem, deadline_s: float) -> Row:
-        """The row of one prompt."""
-        request = refiner_pb2.RefinePromptRequest(prompt=prompt_to_message(item))
+    async def refine_prompt(
+        self, item: PromptItem, deadline_s: float, layout: RunLayout | None = None
+    ) -> Row:
+        """The row of one prompt; see refine_prompts for `layout`."""
+        request = refiner_pb2.RefinePromptRequest(
+            prompt=prompt_to_message(item), layout=layout_to_message(layout) if layout else None
+        )
         response = await self.unary(self._stub.RefinePrompt, request, deadline_s)
         return row_from_message(response.row)
 
-    def refine_prompts(self, items: Items) -> AsyncGenerator[Row, None]:
-        """One row for each prompt, as PrincipleEngineClient.align_prompts."""
-        return self.exchange(self._stub.RefinePrompts, _refine_request, items)
+    def refine_prompts(
+        self, items: Items, layout: RunLayout | None = None
+    ) -> AsyncGenerator[Row, None]:
+        """One row for each prompt, as PrincipleEngineClient.align_prompts.
+
+        Args:
+            layout: The run's, told once with the first prompt; by default the service's own.
+        """
+        first = layout
+
+        def request(item: PromptItem) -> Message:
+            nonlocal first
+            told, first = first, None
+            return refiner_pb2.RefinePromptsRequest(
+                prompt=prompt_to_message(item), layout=layout_to_message(told) if told else None
+            )
+
+        return self.exchange(self._stub.RefinePrompts, request, items)
 
 
 def _align_request(item: PromptItem) -> Message:
     return principle_engine_pb2.AlignPromptsRequest(prompt=prompt_to_message(item))
-
-
-def _refine_request(item: PromptItem) -> Message:
-    return refiner_pb2.RefinePromptsRequest(prompt=prompt_to_message(item))

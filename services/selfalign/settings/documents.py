@@ -1,7 +1,8 @@
 """Reading files of settings: every mistake is a ConfigError that names its place."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,8 +48,43 @@ def parse_mapping(text: str, origin: str) -> dict[str, Any]:
     Raises:
         ConfigError: not YAML, a key twice in one mapping, or no mapping.
     """
-    try:
+    with _yaml_errors(origin, "a mapping of settings"):
         content = yaml.load(text, Loader=_Loader)
+    if isinstance(content, dict):
+        return content
+    if content is None:
+        raise ConfigError(f"{origin}: is empty; expected a mapping of settings")
+    raise ConfigError(f"{origin}: expected a mapping of settings, found {type(content).__name__}")
+
+
+def parse_list(text: str, origin: str, what: str) -> list[tuple[int, Any]]:
+    """The items of the list in a YAML text, each with the line on which it begins, from 1.
+
+    Args:
+        origin: The file, for messages.
+        what: What the list holds, for messages, e.g. `probes`.
+
+    Raises:
+        ConfigError: not YAML, a key twice in one mapping, no list, or an empty one.
+    """
+    with _yaml_errors(origin, f"a list of {what}"):
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if not isinstance(node, yaml.SequenceNode) or not node.value:
+                raise ConfigError(f"{origin}: expected a list of {what}, each beginning with `-`")
+            return [
+                (item.start_mark.line + 1, loader.construct_object(item, deep=True))
+                for item in node.value
+            ]
+        finally:
+            loader.dispose()
+
+
+@contextmanager
+def _yaml_errors(origin: str, expected: str) -> Iterator[None]:
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "unknown place"
@@ -57,12 +93,7 @@ def parse_mapping(text: str, origin: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{origin}: not valid YAML: {error}") from error
     except RecursionError as error:
-        raise ConfigError(f"{origin}: nested too deeply; expected a mapping of settings") from error
-    if isinstance(content, dict):
-        return content
-    if content is None:
-        raise ConfigError(f"{origin}: is empty; expected a mapping of settings")
-    raise ConfigError(f"{origin}: expected a mapping of settings, found {type(content).__name__}")
+        raise ConfigError(f"{origin}: nested too deeply; expected {expected}") from error
 
 
 def validate(

@@ -10,13 +10,14 @@ PromptItem both have is copied between them.
 import hashlib
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from selfalign.storage.columns import (
     Float32,
     Int32,
     Int32List,
     Int64,
+    Since,
     arrow_schema,
     columns_of,
 )
@@ -62,6 +63,8 @@ class Row:
     prompt_tokens: Int32 = 0
     completion_tokens: Int32 = 0
     latency_ms: Float32 = 0.0
+    score: Annotated[Float32, Since.ADDED] = 0.0
+    """Likelihood ratio by which the answer was chosen, in nats per token; 0: not scored."""
 
     @classmethod
     def of(cls, item: "PromptItem", status: RowStatus) -> Self:

@@ -53,9 +53,10 @@ class Hyperparameters(Section):
     epochs: Epochs | None = None
     """Passes over the data."""
     warmup_steps: Count = 0
-    """Optimizer steps until the learning rate is reached."""
+    """Optimizer steps until the learning rate is reached; the first one's is above 0 already."""
     scheduler: Scheduler = "linear"
-    """warmup_decay is DeepSpeed's: logarithmic warm-up, then linear to 0 (the paper's)."""
+    """warmup_decay is DeepSpeed's as the paper used it: logarithmic warm-up, whose first two steps
+    have a rate of 0, then linear to 0."""
     max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
     """Norm to which gradients are clipped; 0 leaves them as they are."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0

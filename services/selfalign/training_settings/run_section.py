@@ -10,10 +10,19 @@ from pydantic import (
     model_validator,
 )
 
+from selfalign.settings.section import NonEmpty, Section
 from selfalign.training_settings.hyperparameters import Hyperparameters
 
-SET_BY_THE_PIPELINE = ("base_model", "data", "fingerprint", "layout", "output", "work_dir")
+SET_BY_THE_PIPELINE = ("base_model", "fingerprint", "layout", "output", "work_dir")
 """What a training job needs beside its hyper-parameters, and a run file must not say."""
+
+
+class OwnData(Section):
+    """Your own rows beside the stage's; where those lie, the pipeline knows."""
+
+    extra_rows: NonEmpty | None = None
+    """A JSONL file of {"instruction", "input", "answer"}, here or a key of the run's store. `input`
+    may be left out; all answers are complete."""
 
 
 class TrainingSection(Hyperparameters):
@@ -22,6 +31,9 @@ class TrainingSection(Hyperparameters):
     It is written out again as it was given, without any default: fingerprints and stored run files
     hold these values and no others, also those of earlier versions.
     """
+
+    data: OwnData = OwnData()
+    """What to train on besides the accepted rows of the stage before."""
 
     _given: dict[str, JsonValue] = PrivateAttr(default_factory=dict)
 

@@ -19,7 +19,7 @@ ROW_STATUS_REJECTED: RowStatus
 ROW_STATUS_FAILED: RowStatus
 
 class Row(_message.Message):
-    __slots__ = ("row_id", "prompt_id", "source", "question_type", "topic", "instruction", "input", "completion", "thoughts", "rules", "answer", "complete", "status", "reason", "evidence", "attempt", "seed", "model_id", "finish_reason", "prompt_tokens", "completion_tokens", "latency_ms")
+    __slots__ = ("row_id", "prompt_id", "source", "question_type", "topic", "instruction", "input", "completion", "thoughts", "rules", "answer", "complete", "status", "reason", "evidence", "attempt", "seed", "model_id", "finish_reason", "prompt_tokens", "completion_tokens", "latency_ms", "score")
     ROW_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class Row(_message.Message):
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
     LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
     row_id: str
     prompt_id: str
     source: str
@@ -64,7 +65,8 @@ class Row(_message.Message):
     prompt_tokens: int
     completion_tokens: int
     latency_ms: float
-    def __init__(self, row_id: _Optional[str] = ..., prompt_id: _Optional[str] = ..., source: _Optional[str] = ..., question_type: _Optional[str] = ..., topic: _Optional[str] = ..., instruction: _Optional[str] = ..., input: _Optional[str] = ..., completion: _Optional[str] = ..., thoughts: _Optional[str] = ..., rules: _Optional[_Iterable[int]] = ..., answer: _Optional[str] = ..., complete: _Optional[bool] = ..., status: _Optional[_Union[RowStatus, str]] = ..., reason: _Optional[str] = ..., evidence: _Optional[str] = ..., attempt: _Optional[int] = ..., seed: _Optional[int] = ..., model_id: _Optional[str] = ..., finish_reason: _Optional[str] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., latency_ms: _Optional[float] = ...) -> None: ...
+    score: float
+    def __init__(self, row_id: _Optional[str] = ..., prompt_id: _Optional[str] = ..., source: _Optional[str] = ..., question_type: _Optional[str] = ..., topic: _Optional[str] = ..., instruction: _Optional[str] = ..., input: _Optional[str] = ..., completion: _Optional[str] = ..., thoughts: _Optional[str] = ..., rules: _Optional[_Iterable[int]] = ..., answer: _Optional[str] = ..., complete: _Optional[bool] = ..., status: _Optional[_Union[RowStatus, str]] = ..., reason: _Optional[str] = ..., evidence: _Optional[str] = ..., attempt: _Optional[int] = ..., seed: _Optional[int] = ..., model_id: _Optional[str] = ..., finish_reason: _Optional[str] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., latency_ms: _Optional[float] = ..., score: _Optional[float] = ...) -> None: ...
 
 class Prompt(_message.Message):
     __slots__ = ("prompt_id", "instruction", "input", "seed", "attempt", "source", "question_type", "topic")

@@ -38,11 +38,13 @@ async def test_the_browser_shows_the_report_and_runs_nothing(browser: str, tmp_p
     assert "<title>browser run · selfalign</title>" in document
     assert "taken over" not in document.split("</head>")[0]
     assert 'id="evil"' not in document
-    assert document.count("<section") == 8
+    assert document.count("<section") == 9
+    # What changed comes before everything else.
+    assert document.index('id="verdict"') < document.index("<nav>") < document.index("<main>")
     # HTML's own parser kept the charts whole, as SVG.
     charts = re.findall(r"<svg .*?</svg>", document, re.DOTALL)
     assert len(charts) == render_report(view).count("<svg ")
     assert any("620 of 1,800" in chart for chart in charts)
     cards = re.findall(r'<div class="answer (\w+)">', document)
-    assert cards[:4] == ["base_constitution", "base", "engraved", "final"]
+    assert cards[:5] == ["base_constitution", "base", "base_own", "engraved", "final"]
     assert EVIL in unescape(document)

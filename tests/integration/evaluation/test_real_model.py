@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from selfalign.evaluation.arms import evaluate_arm, merge
+from selfalign.evaluation.probes.probes_file import load_probes
 from selfalign.evaluation.report.run_report import render_report
 from selfalign.evaluation.results import ArmResults
 from selfalign.inference.client.build import build_engine
@@ -32,21 +33,26 @@ async def test_everything_is_answered_and_reported(engine: Engine) -> None:
         probe_rows=1,
         sampling={"max_new_tokens": 8, "temperature": 0.0, "top_p": 1.0},
     )
-    inputs = replace(inputs, held_out=inputs.held_out[:1])
+    inputs = replace(inputs, held_out=inputs.held_out[:1], probes=load_probes(None)[:2])
     arm = await evaluate_arm("base", engine, inputs)
     assert [(answer.arm, answer.reason) for answer in arm.answers] == [
         ("base_constitution", ""),
         ("base", ""),
+        ("base_own", ""),
     ]
     assert all(answer.tokens for answer in arm.answers)
+    asked = [(outcome.arm, outcome.probe_id) for outcome in arm.outcomes]
+    arms = [answer.arm for answer in arm.answers]
+    assert asked == [(name, probe.id) for name in arms for probe in inputs.probes]
+    assert all(outcome.passed is not None for outcome in arm.outcomes)
     items = [item for scores in arm.benchmarks for item in scores.items]
     assert len(items) == 4
     assert {item.reason for item in items} == {""}
     # Both answers are among the model's likely ones: the wording leads up to them.
     assert sum(item.missing for item in items) == 0
     (probe,) = arm.probes
-    assert len(probe.log_odds) == len(inputs.constitution.principles)
-    assert len(set(probe.log_odds.values())) > 1
+    assert len(probe.scores) == len(inputs.constitution.principles)
+    assert len(set(probe.scores.values())) > 1
     stored = ArmResults.model_validate_json(arm.model_dump_json())
     page = render_report(made_up_run.view(merge(inputs, [stored])))
     assert "smollm2" in arm.model_id

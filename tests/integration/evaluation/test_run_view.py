@@ -77,6 +77,14 @@ def test_aligned_rows_are_the_accepted_ones_of_the_last_attempt(store: Store) ->
             assert getattr(row, field) == getattr(expected[name], field)
 
 
+async def test_results_of_an_earlier_version_are_told_apart(store: Store) -> None:
+    results = (await made_up_run.results()).model_dump(mode="json")
+    old = {name: results[name] for name in ("constitution", "arms", "summaries", "accuracies")}
+    store.put("demo/evaluate/results.json", json.dumps(old).encode())
+    with pytest.raises(DataError, match=r"results of an earlier version.*report\.html beside it"):
+        load_run_view(store, "demo", made_up_run.STAGES)
+
+
 def test_damaged_objects_are_named(store: Store) -> None:
     store.put("demo/evaluate/results.json", b'{"arms": 3}')
     with pytest.raises(DataError, match=r"demo/evaluate/results\.json: not results"):

@@ -14,6 +14,7 @@ from selfalign.errors import (
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
+    RouteMissing,
 )
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
@@ -117,7 +118,7 @@ async def test_requests_hold_no_refused_values(kind: str) -> None:
         ("422-text", EngineRejected, 1),
         ("400-text", EngineRejected, 1),
         ("413", EngineRejected, 1),
-        ("404", EngineRejected, 1),
+        ("404", RouteMissing, 1),
         ("401", EngineUnauthorized, 1),
         ("424", EngineUnavailable, 3),
         ("500", EngineError, 3),
@@ -141,6 +142,7 @@ async def test_faults(kind: str, fault: str, error: type[EngineError], tries: in
     assert "http://127.0.0.1" in str(raised.value)
     outcome = {
         EngineRejected: "rejected",
+        RouteMissing: "rejected",
         EngineUnauthorized: "unauthorized",
         EngineUnavailable: "unavailable",
         EngineError: "error",

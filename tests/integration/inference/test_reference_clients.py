@@ -6,11 +6,12 @@ huggingface_hub's AsyncInferenceClient is the reference for TGI, openai's AsyncO
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from huggingface_hub import AsyncInferenceClient
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, UnprocessableEntityError
 
 from selfalign.inference.dialects.dialect import Target
 from selfalign.inference.dialects.openai import extra_parameters
@@ -116,6 +117,55 @@ async def test_answers_of_the_real_server_as_openai(
     theirs = await openai_answer(model_server, "smollm2-135m", params)
     assert theirs.text.startswith(ours.text), "ours ends before the stop sequence"
     assert ours.completion_tokens == theirs.completion_tokens
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_chat_over_openai_is_the_template_and_then_generate(
+    stream: bool, model_server: str, small_model: Path
+) -> None:
+    """Rendered by transformers, asked over TGI's own route, against one call of the chat API."""
+    from transformers import AutoTokenizer
+
+    messages: Any = [{"role": "user", "content": "Name three colours of the rainbow."}]
+    tokenizer: Any = AutoTokenizer.from_pretrained(small_model)
+    prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    params = SamplingParams(max_new_tokens=40)
+    async with connected("tgi", model_server, "") as engine:
+        expected = await engine.generate(prompt, params, seed=SEED, deadline_s=60.0)
+    async with AsyncOpenAI(base_url=f"{model_server}/v1", api_key="unused") as client:
+        asked: Any = {
+            "model": "smollm2-135m",
+            "messages": messages,
+            "max_tokens": params.max_new_tokens,
+            "temperature": 0,
+        }
+        if stream:
+            asked |= {"stream": True, "stream_options": {"include_usage": True}}
+            chunks = [chunk async for chunk in await client.chat.completions.create(**asked)]
+            usage = chunks.pop().usage
+            text = "".join(chunk.choices[0].delta.content for chunk in chunks)
+            reason = chunks[-1].choices[0].finish_reason
+        else:
+            answer = await client.chat.completions.create(**asked)
+            text, usage = answer.choices[0].message.content, answer.usage
+            reason = answer.choices[0].finish_reason
+    assert text == expected.text
+    assert reason == ("length" if expected.finish_reason == "length" else "stop")
+    assert usage.completion_tokens == expected.completion_tokens
+    assert usage.prompt_tokens == len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.model
+async def test_openais_client_understands_what_is_refused(model_server: str) -> None:
+    async with AsyncOpenAI(
+        base_url=f"{model_server}/v1", api_key="unused", max_retries=0
+    ) as client:
+        with pytest.raises(UnprocessableEntityError) as refused:
+            await client.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": "Hello"}], top_p=2.0
+            )
+    assert "`top_p` must be > 0.0 and < 1.0" in refused.value.response.text
 
 
 @pytest.mark.model

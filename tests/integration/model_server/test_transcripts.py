@@ -16,7 +16,7 @@ from support.reference import reference_path
 pytestmark = pytest.mark.model
 
 NOT_APPLICABLE = {
-    "chat routes, not offered": ("v1_chat", "chat_tokenize", "overload_429_chat"),
+    "a chat's tokens, not offered": ("chat_tokenize",),
     "needs a broken or restarted shard": ("shard_", "health_down", "ping_down"),
     "a process event, tested in test_process.py": ("sigterm", "disconnect"),
     "another server configuration, tested in test_http.py": (

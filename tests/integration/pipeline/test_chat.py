@@ -1,21 +1,27 @@
 """`selfalign chat` with real engines: all models at once, or one after another."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
 
 from selfalign.cli import chat as module
-from selfalign.cli.chat import Chat, trimmed
+from selfalign.cli.chat import Chat, parse_roles, trimmed
 from selfalign.errors import ConfigError
+from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.inference.contract.engine import Engine
 from selfalign.pipeline.executors.local.executor import LocalExecutor
 from selfalign.pipeline.run.run import Run, create_or_resume
 from selfalign.pipeline.run.run_file import parse_run_config
-from selfalign.pipeline.stages.register import TRAININGS
+from selfalign.pipeline.stages.models import model_weights
+from selfalign.pipeline.stages.register import STAGES, TRAININGS
 from selfalign.roles import ModelRole
 from selfalign.settings.sampling import SamplingParams
+from selfalign.storage.manifest import Manifest, write_manifest
 from selfalign.storage.open import open_store
+from selfalign.telemetry.metrics import Metrics
 from selfalign.weights.source import Weights
 from support.tiny_llama import save_tiny_llama
 
@@ -35,7 +41,10 @@ def run(tmp_path: Path) -> Run:
         f"executor: {{work_dir: {tmp_path}/work, model_server: {{dtype: fp32, threads: 1}}}}\n",
         "test",
     )
-    return create_or_resume(open_store(config.store), config)[0]
+    made, _ = create_or_resume(open_store(config.store), config)
+    for stage in TRAININGS:
+        write_manifest(made.store, made.prefix(stage.name), Manifest(stage=stage.name))
+    return made
 
 
 @pytest.fixture
@@ -77,6 +86,42 @@ async def test_white_space_around_a_streamed_answer(pieces: list[str], expected:
             yield piece
 
     assert [piece async for piece in trimmed(stream())] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "made", "expected"),
+    [
+        (None, ("base", "engraved"), ["base", "engraved"]),
+        ("engraved,base", ("base", "engraved", "final"), ["base", "engraved"]),
+        ("final", ("base", "engraved"), "--models: final: not trained yet in this run"),
+        ("base,tuned", ("base",), "--models: tuned; expected base, engraved, final"),
+    ],
+)
+def test_which_models_are_asked(
+    text: str | None, made: tuple[ModelRole, ...], expected: list[str] | str
+) -> None:
+    if isinstance(expected, list):
+        assert parse_roles(text, made) == expected
+    else:
+        with pytest.raises(ConfigError, match=expected):
+            parse_roles(text, made)
+
+
+@pytest.mark.slow
+def test_models_have_names_and_no_folder_of_this_machine(executor: LocalExecutor, run: Run) -> None:
+    names = {}
+    for role in ASKED:
+        settings = executor.serve(role, model_weights(STAGES, run, role))
+        engine = build_engine(settings, Metrics())
+
+        async def ask(engine: Engine = engine) -> str:
+            try:
+                return (await engine.info()).model_id
+            finally:
+                await engine.close()
+
+        names[role] = asyncio.run(ask())
+    assert names == {"base": "base", "final": "one/final"}
 
 
 @pytest.mark.slow

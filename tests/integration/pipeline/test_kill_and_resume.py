@@ -35,7 +35,7 @@ def write_config(folder: Path, model: Path, name: str, store: str) -> Path:
     path.write_text(
         f"name: {name}\nstore: {store}\nprofile: small\nseed: 5\n"
         f"model: {{base: {model}}}\ntopics: {{count: 20}}\nprompts: {{count: 10}}\n"
-        f"evaluate: {{held_out: 2}}\nrows: {{rows_per_unit: 4}}\n"
+        f"evaluate: {{held_out: 2, probes_per_kind: 0}}\nrows: {{rows_per_unit: 4}}\n"
         f"executor: {{work_dir: {folder}/work, model_server: {{dtype: fp32}}}}\n"
     )
     return path

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -11,19 +12,22 @@ import pytest
 from selfalign.constitution.lint import digest
 from selfalign.constitution.render import render_prefix
 from selfalign.constitution.yaml_file import load_constitution
-from selfalign.errors import EngineError, PromptTooLong, SelfAlignError
+from selfalign.errors import ConfigError, EngineError, PromptTooLong, SelfAlignError
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.contract.engine import Engine
+from selfalign.layout.build import make_layout
 from selfalign.principle_engine import service as principle_engine
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.refiner import service as refiner
 from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PrincipleEngineClient, RefinerClient
+from selfalign.rpc.layouts import RunLayout
 from selfalign.rpc.server import ServerSettings, ServiceRegistration, run_server
 from selfalign.storage.rows import PromptItem, Row, RowStatus, prompt_id
 from selfalign.telemetry.metrics import Metrics
+from support.chat_templates import template
 from support.engine_double import EngineDouble, serving
 
 C = load_constitution()
@@ -134,6 +138,48 @@ async def test_the_refiner_streams_likewise() -> None:
         await client.close()
     check_streamed(rows)
     assert (one.status, one.answer) == (RowStatus.ACCEPTED, ANSWER)
+
+
+async def test_a_stream_is_answered_in_the_run_s_layout() -> None:
+    """Told with the first prompt, for all of them: the service's own run file does not know it."""
+    double, run = roomy(), RunLayout(template())
+    layout, headers = make_layout(C, run.template), make_layout(C, None)
+    async with running(double, refine_with(RefinerSettings())) as target:
+        client = RefinerClient(target)
+        texts = [f"Explain tide number {number}." for number in range(30)]
+        rows = [row async for row in client.refine_prompts(map(item, texts), layout=run)]
+        asked = {request["inputs"] for request in double.requests}
+        await client.refine_prompt(item("Explain tides."), 10, layout=run)
+        await client.refine_prompt(item("Explain tides."), 10)
+        await client.close()
+    assert len(rows) == len(texts)
+    assert asked == {layout.verbose_prompt(text) for text in texts}
+    last = [request["inputs"] for request in double.requests[-2:]]
+    assert last == [one.verbose_prompt("Explain tides.") for one in (layout, headers)]
+
+
+async def test_a_layout_that_cannot_be_used_ends_the_stream_with_its_fault() -> None:
+    broken = RunLayout(template("{{ raise_exception('no') }}"))
+    async with running(roomy(), refine_with(RefinerSettings())) as target:
+        client = RefinerClient(target)
+        with pytest.raises(ConfigError, match="refuses a conversation of user: no"):
+            [row async for row in client.refine_prompts([item("Why?")], layout=broken)]
+        await client.close()
+
+
+async def test_a_service_with_a_template_of_its_own_asks_in_it() -> None:
+    double = roomy()
+    own = partial(
+        refiner.registration, settings=RefinerSettings(), constitution=C, template=template()
+    )
+    async with running(double, own) as target:
+        client = RefinerClient(target)
+        await client.refine_prompt(item("Why?"), 10)
+        await client.refine_prompt(item("Why?"), 10, layout=RunLayout(None))
+        await client.close()
+    asked = [request["inputs"] for request in double.requests]
+    expected = [make_layout(C, one).verbose_prompt("Why?") for one in (template(), None)]
+    assert asked[-2:] == expected
 
 
 async def test_one_prompt_of_a_persons_client() -> None:

@@ -97,7 +97,9 @@ def write_ours(folder: Path) -> tuple[Path, dict[str, Path]]:
 
 def test_our_own_constitution_survives_export_and_import(tmp_path: Path) -> None:
     principles, student = write_ours(tmp_path)
-    assert import_constitution(principles, **student) == load_constitution()
+    # The published files have no section on declining.
+    published = load_constitution().model_copy(update={"declining": ()})
+    assert import_constitution(principles, **student) == published
 
 
 Change = tuple[str, str, str]
@@ -108,7 +110,7 @@ BAD: dict[str, Change] = {
     "unknown rule": ("matter here are 1 (ethical)", "matter here are 99 (ethical)", "99"),
     "other name": ("matter here are 1 (ethical)", "matter here are 1 (kind)", "line"),
     "other sentence": ("The principles that matter here are 1 (", "I follow 1 (", "different"),
-    "two headers": ("Alder (auto reply): Glad", "Alder (reply): Glad", "expected four"),
+    "two headers": ("Alder (auto reply): (", "Alder (reply): (", "expected four"),
 }
 
 

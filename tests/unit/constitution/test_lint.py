@@ -1,32 +1,36 @@
 """The built-in constitution is clean; each weakness is found where it stands."""
 
+import hashlib
+import json
 from importlib import resources
 
 import pytest
+from pydantic import ValidationError
 
-from selfalign.constitution.lint import lint
+from selfalign.constitution.lint import digest, lint
+from selfalign.constitution.schema import Constitution
 from selfalign.constitution.yaml_file import load_constitution, parse_constitution
 
 BUILT_IN = (resources.files("selfalign.constitution") / "constitution.yaml").read_text("utf-8")
 
 FINDINGS: dict[str, tuple[str, str, str, str, str]] = {
     "not demonstrated": (
-        "rules: [2, 6, 14]",
-        "rules: [2, 6]",
+        "rules: [6, 14]",
+        "rules: [6]",
         "warning",
         "principles[13]",
         "demonstrated by no exemplar",
     ),
     "wrong name": (
-        "analysis: The question is about banning",
-        "analysis: As 14 (candor) says, this is about banning",
+        "analysis: Sensible people weigh",
+        "analysis: As 14 (candor) says, people weigh",
         "error",
         "exemplars[2].turns[0].analysis",
         "is principle 7",
     ),
     "header in an answer": (
-        "The average is 21.",
-        "The average is\n\n          User: 21.",
+        "The average is 21, which",
+        "The average is\n\n          User: 21, which",
         "error",
         "exemplars[3].turns[0].answer",
         "'User:'",
@@ -104,9 +108,44 @@ def test_weaknesses_are_found_in_their_place(
     assert old in BUILT_IN
     text = BUILT_IN.replace(old, new, 1)
     if old == "- id: 16\n":
-        text = text.replace("13, 16]", "13, 18]")
+        text = text.replace("15, 16]", "15, 18]")
     findings = lint(parse_constitution(text, "mine"))
     found = [(f.severity, f.place) for f in findings if message in f.message]
     assert (severity, place) in found
     severities = [finding.severity for finding in findings]
     assert severities == sorted(severities)
+
+
+def test_declining_needs_look_alikes_and_answers_that_decline() -> None:
+    rule = load_constitution().declining[0]
+    poor = rule.model_copy(update={"answers": ("Sure, here is how.",), "ordinary": ()})
+    found = lint(load_constitution().model_copy(update={"declining": (poor,)}))
+    assert [one.place for one in found] == ["declining[0].answers[0]", "declining[0].ordinary"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ([{"rule": 99, "answers": ["No."]}], "declining[0].rule: 99 is no principle's id"),
+        ([{"rule": 1, "answers": ["No."]}] * 2, "declining[1].rule: 1 is taken by declining[0]"),
+        (
+            [{"rule": 1, "answers": ["No."], "requests": ["A?"], "ordinary": ["a?"]}],
+            "declining[0].ordinary[0]: 'a?' is also declining[0].requests[0]",
+        ),
+        ([{"rule": 1, "answers": []}], "answers"),
+    ],
+)
+def test_a_wrong_section_on_declining_is_named(rules: list[object], message: str) -> None:
+    values = load_constitution().model_dump() | {"declining": rules}
+    with pytest.raises(ValidationError) as caught:
+        Constitution.model_validate(values)
+    assert message in str(caught.value)
+
+
+def test_without_the_section_a_constitution_keeps_its_digest() -> None:
+    values = load_constitution().model_dump(mode="json", exclude={"declining"})
+    content = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    assert (
+        digest(Constitution.model_validate(values))
+        == (hashlib.sha256(content.encode()).hexdigest()[:16])
+    )

@@ -22,23 +22,23 @@ def changed(old: str, new: str) -> str:
 
 BAD: dict[str, tuple[str, str]] = {
     "unknown rule": (
-        changed("rules: [2, 6, 14]", "rules: [2, 6, 99]"),
+        changed("rules: [6, 14]", "rules: [6, 99]"),
         "exemplars[2].turns[0].rules: 99 is no principle's id",
     ),
     "rule twice": (
-        changed("rules: [2, 6, 14]", "rules: [2, 6, 6]"),
+        changed("rules: [6, 14]", "rules: [2, 6, 6]"),
         "exemplars[2].turns[0].rules: [2, 6, 6] names a rule twice",
     ),
     "rule as text": (
-        changed("rules: [2, 6, 14]", "rules: [2, six]"),
+        changed("rules: [6, 14]", "rules: [2, six]"),
         "exemplars[2].turns[0].rules[1]: ",
     ),
     "rule as bool": (
-        changed("rules: [2, 6, 14]", "rules: [2, yes]"),
+        changed("rules: [6, 14]", "rules: [2, yes]"),
         "exemplars[2].turns[0].rules[1]: ",
     ),
     "no rules": (
-        changed("rules: [2, 6, 14]", "rules: []"),
+        changed("rules: [6, 14]", "rules: []"),
         "exemplars[2].turns[0].rules: is empty",
     ),
     "duplicate id": (
@@ -94,7 +94,7 @@ def test_mistakes_are_named_with_their_place(text: str, message: str) -> None:
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
-    text = changed("rules: [2, 6, 14]", "rules: [2, 99]").replace("- id: 2\n", "- id: 1\n")
+    text = changed("rules: [6, 14]", "rules: [2, 99]").replace("- id: 2\n", "- id: 1\n")
     with pytest.raises(ConfigError) as caught:
         parse_constitution(text, "mine.yaml")
     message = str(caught.value)
@@ -119,7 +119,7 @@ def test_the_same_content_has_the_same_digest(text: str) -> None:
 
 
 def test_any_change_of_content_changes_the_digest() -> None:
-    text = changed("rules: [2, 6, 14]", "rules: [6, 2, 14]")
+    text = changed("rules: [6, 14]", "rules: [6, 2, 14]")
     assert digest(parse_constitution(text, "mine")) != digest(load_constitution())
 
 

@@ -1,12 +1,16 @@
 """The whole evaluation over scripted engines: arm by arm, merged, stored and read again."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
 from selfalign.errors import DataError
-from selfalign.evaluation.arms import evaluate, evaluate_arm, merge
+from selfalign.evaluation.arms import evaluate, evaluate_arm, judge_answers, merge
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
-from selfalign.evaluation.results import ArmResults, EvaluationResults
+from selfalign.evaluation.figures import EvaluationResults
+from selfalign.evaluation.report.run_report import render_report
+from selfalign.evaluation.results import ArmResults
 from support import made_up_run
 from support.made_up_run import HashEngine, answer
 
@@ -21,7 +25,13 @@ async def test_arms_one_by_one_give_what_all_together_give() -> None:
         .model_dump_json()
         for role in ("final", "base", "engraved")
     ]
-    merged = merge(inputs, [ArmResults.model_validate_json(text) for text in stored])
+    arms = [ArmResults.model_validate_json(text) for text in stored]
+    on_task = await judge_answers(HashEngine(answer, salt="base", missing=0.05), inputs, arms)
+    assert on_task.judge == "scripted"
+    assert together.on_task is not None
+    # The answers came in another order; what is ranked, and how, is the same.
+    assert set(on_task.ranks) == set(together.on_task.ranks)
+    merged = merge(inputs, arms, together.on_task)
     timeless = tuple(arm.model_copy(update={"seconds": 0.0}) for arm in together.arms)
     assert merged == together.model_copy(update={"arms": timeless})
     assert [arm.role for arm in merged.arms] == ["base", "engraved", "final"]
@@ -31,7 +41,7 @@ async def test_arms_one_by_one_give_what_all_together_give() -> None:
 async def test_what_is_asked_of_which_model() -> None:
     found = await made_up_run.results()
     arms = [summary.arm for summary in found.summaries]
-    assert arms == ["base_constitution", "base", "engraved", "final"]
+    assert arms == ["base_constitution", "base", "base_own", "engraved", "final"]
     assert [bool(arm.probes) for arm in found.arms] == [True, False, False]
     assert all(len(arm.benchmarks) == 2 for arm in found.arms)
     overall = [each for each in found.accuracies if each.category == ""]
@@ -43,8 +53,18 @@ async def test_what_is_asked_of_which_model() -> None:
     assert sum(each.missing for each in overall) > 0
     assert {each.chance for each in overall if each.benchmark == "hhh"} == {0.5}
     headline = found.headline()
-    assert headline["base.hhh"] is not None
-    assert headline["base_constitution.direct"] == 1.0
+    assert not any("hhh" in name or "truthfulqa" in name for name in headline)
+    assert headline["baseline"] == found.baseline
+    assert headline["final.usable.n"] == 4
+
+
+async def test_an_arm_that_cannot_be_asked_is_left_out_with_the_reason() -> None:
+    inputs = replace(made_up_run.inputs(), own="the tokenizer has no chat template")
+    found = await evaluate(inputs, {"base": HashEngine(answer)})
+    assert [summary.arm for summary in found.summaries] == ["base_constitution", "base"]
+    assert found.arms[0].left_out == {"base_own": "the tokenizer has no chat template"}
+    page = render_report(made_up_run.view(found))
+    assert "Base, own template was left out: the tokenizer has no chat template." in page
 
 
 async def test_parts_can_be_left_out() -> None:
@@ -61,7 +81,8 @@ async def test_progress_covers_every_phase() -> None:
         "base", HashEngine(answer), made_up_run.inputs(), lambda *event: seen.append(event)
     )
     inputs = made_up_run.inputs()
-    probes = inputs.settings.probe_rows * len(inputs.constitution.principles)
+    # One request a row, and one for the empty prompt.
+    probes = inputs.settings.probe_rows + 1
     last = {phase: (done, total) for phase, done, total in seen}
     assert last["base: answers (base_constitution)"] == last["base: answers (base)"] == (4, 4)
     assert last["base: HHH"] == (24, 24)

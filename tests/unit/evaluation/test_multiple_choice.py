@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineTimeout, EngineUnavailable, PromptTooLong, SelfAlignError
-from selfalign.evaluation.arms import accuracies
+from selfalign.evaluation.accuracy import accuracies
 from selfalign.evaluation.benchmark_files import HhhItem, TruthfulQaItem
 from selfalign.evaluation.log_probabilities import LogProbs, floored
 from selfalign.evaluation.multiple_choice import (
@@ -25,11 +25,12 @@ from selfalign.evaluation.multiple_choice import (
 )
 from selfalign.evaluation.truncation import head, truncate_to_limit
 from selfalign.inference.contract.engine import EngineInfo
+from selfalign.layout.headers import HeadersLayout
 from selfalign.storage.rows import content_hash
 from support import made_up_run
 from support.made_up_run import HashEngine, answer
 
-C = load_constitution()
+LAYOUT = HeadersLayout(load_constitution())
 LOGPROB = st.floats(-14.0, 0.0)
 PAIR = st.tuples(LOGPROB, LOGPROB)
 FEW = st.sampled_from([-3.0, -2.0, -1.0])
@@ -66,7 +67,9 @@ async def test_hhh_equals_brute_force() -> None:
     assert {score.item_id for score in scores.items} == set(by_id)
     for score in scores.items:
         item = by_id[score.item_id]
-        chosen_first, rejected_first = hhh_prompts(C, item.instruction, item.chosen, item.rejected)
+        chosen_first, rejected_first = hhh_prompts(
+            LAYOUT, item.instruction, item.chosen, item.rejected
+        )
         a1, b1, a2, b2 = (
             engine.logprob(prompt, letter)
             for prompt in (chosen_first, rejected_first)
@@ -83,7 +86,7 @@ async def test_truthfulqa_equals_brute_force_over_every_candidate() -> None:
     engine = Recording(answer, salt="y")
     scores = await score_truthfulqa(engine, inputs, tick)
     expected = [
-        truthfulqa_prompt(C, item.question, choice)
+        truthfulqa_prompt(LAYOUT, item.question, choice)
         for item in inputs.benchmarks.truthfulqa
         for choice in item.choices
     ]
@@ -91,7 +94,7 @@ async def test_truthfulqa_equals_brute_force_over_every_candidate() -> None:
     for item, score in zip(inputs.benchmarks.truthfulqa, scores.items, strict=True):
         values = []
         for choice in item.choices:
-            prompt = truthfulqa_prompt(C, item.question, choice)
+            prompt = truthfulqa_prompt(LAYOUT, item.question, choice)
             yes, no = engine.logprob(prompt, " true"), engine.logprob(prompt, " false")
             assert yes is not None
             assert no is not None

@@ -9,17 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfalign.constitution.yaml_file import load_constitution
-from selfalign.errors import EngineRejected
+from selfalign.errors import EngineRejected, LogprobsUnsupported
 from selfalign.evaluation.rule_agreement import (
+    agreeing_rules,
     agreement,
     centre,
     citations,
-    probe_prompt,
-    probe_rules,
-    probed_rows,
     ranking,
     top_rules,
 )
+from selfalign.evaluation.rule_probe import (
+    probe_prompt,
+    probe_rules,
+    probed_rows,
+    ratio_prompt,
+    rule_text,
+)
+from selfalign.inference.contract.engine import ContinuationScore
 from selfalign.storage.rows import Row, RowStatus
 from support import made_up_run
 from support.made_up_run import HashEngine, answer
@@ -32,34 +38,44 @@ def tick(done: int, total: int) -> None:
     pass
 
 
-def row(number: int, rules: tuple[int, ...], thoughts: str = "") -> Row:
+def row(number: int, rules: tuple[int, ...], thoughts: str | None = None, type_: str = "") -> Row:
     name = f"row-{number}"
+    names = {principle.id: principle.name for principle in C.principles}
+    if thoughts is None:
+        cited = ", ".join(f"{rule} ({names.get(rule, 'nonsense')})" for rule in rules)
+        thoughts = f"{C.wording.rules_lead} {cited}." if rules else "Hm."
     return Row(
         row_id=name,
         prompt_id=name,
         status=RowStatus.ACCEPTED,
+        question_type=type_,
         instruction=f"Message {number}",
         rules=rules,
         thoughts=thoughts,
     )
 
 
-def test_citations() -> None:
+def test_a_citation_counts_where_number_and_name_agree() -> None:
     lead, names = C.wording.rules_lead, {p.id: p.name for p in C.principles}
     rows = (
-        row(1, (1, 3, 3), f"{lead} 1 ({names[1]}), 3 ({names[1]})."),
-        row(2, (3, 99), f"{lead} 3 ({names[3]}), 99 (nonsense)."),
-        row(3, ()),
+        row(1, (1, 3), f"{lead} 1 ({names[1]}), 3 ({names[1]}), 5.", "boats"),
+        row(2, (3, 99), f"{lead} 3 ({names[3].upper()}), 99 (nonsense).", "boats"),
+        row(3, (3,), f"{lead} 3 ({names[1]})."),
     )
+    assert [agreeing_rules(C, each) for each in rows] == [(1,), (3,), ()]
     found = citations(replace(made_up_run.inputs(), aligned=rows))
     by_rule = {each.rule: each for each in found.principles}
     assert (found.rows, found.without_rules, found.unknown) == (3, 1, 1)
-    assert found.mean_rules == pytest.approx(1.0)
-    assert (by_rule[1].rows, by_rule[3].rows, by_rule[2].rows) == (1, 2, 0)
-    assert (by_rule[1].misnamed, by_rule[3].misnamed) == (0, 1)
+    assert found.mean_rules == pytest.approx(2 / 3)
+    assert (by_rule[1].rows, by_rule[3].rows, by_rule[5].rows) == (1, 1, 0)
+    assert (by_rule[1].misnamed, by_rule[3].misnamed, by_rule[5].misnamed) == (0, 2, 1)
     assert by_rule[3].share is not None
-    assert by_rule[3].share.value == pytest.approx(2 / 3)
+    assert by_rule[3].share.value == pytest.approx(1 / 3)
     assert [each.rule for each in found.principles] == [p.id for p in C.principles]
+    assert {name: (each.rows, each.rules) for name, each in found.types.items()} == {
+        "boats": (2, {1: 1, 3: 1}),
+        "": (1, {}),
+    }
 
 
 def test_citations_of_nothing() -> None:
@@ -70,7 +86,12 @@ def test_citations_of_nothing() -> None:
 
 @dataclass
 class Knowing(HashEngine):
-    """Says yes where the rule is among those of the message, with a liking of its own for yes."""
+    """Says yes where the rule is among those of the message, with a liking of its own for yes.
+
+    Gives log-probabilities of prompts where `scores` is set.
+    """
+
+    scores: bool = False
 
     truth: dict[str, tuple[int, ...]] | None = None
 
@@ -85,14 +106,27 @@ class Knowing(HashEngine):
                     return [bias + (1.0 if principle.id in rules else 0.0) - 1.0, -1.0]
         raise EngineRejected("unknown prompt")
 
+    async def score(
+        self, prompt: str, continuations: Sequence[str], *, deadline_s: float
+    ) -> list[ContinuationScore]:
+        if not self.scores:
+            raise LogprobsUnsupported("none")
+        assert list(continuations) == [rule_text(principle) for principle in C.principles]
+        messages = {ratio_prompt(f"Message {name}"): r for name, r in (self.truth or {}).items()}
+        rules = {ratio_prompt(""): (), **messages}[prompt]
+        means = [-5.0 * p.id + (1.0 if p.id in rules else 0.0) for p in C.principles]
+        return [ContinuationScore(mean * 4, 4) for mean in means]
 
-async def test_a_model_that_knows_agrees_whatever_its_bias() -> None:
+
+@pytest.mark.parametrize(("scores", "method"), [(True, "ratio"), (False, "yes_no")])
+async def test_a_model_that_knows_agrees_whatever_its_bias(scores: bool, method: str) -> None:
     truth = {"1": (1, 2), "2": (3,), "3": (15, 16, 4)}
     aligned = tuple(row(int(number), rules) for number, rules in truth.items())
     inputs = replace(made_up_run.inputs(), aligned=aligned)
-    probes = await probe_rules(Knowing(answer, truth=truth), inputs, tick)
+    probes = await probe_rules(Knowing(answer, truth=truth, scores=scores), inputs, tick)
     found = agreement(inputs, probes)
     assert found is not None
+    assert found.method == method
     assert found.overlap is not None
     assert found.ranking is not None
     assert (found.overlap.value, found.ranking.value) == (1.0, 1.0)
@@ -115,7 +149,7 @@ async def test_a_model_that_guesses_agrees_by_chance() -> None:
 async def test_requests_of_one_rule_are_neighbours() -> None:
     asked: list[str] = []
 
-    class Recording(HashEngine):
+    class Recording(Knowing):
         async def next_token_logprobs(
             self, prompt: str, candidates: Sequence[str], *, deadline_s: float
         ) -> list[float | None]:

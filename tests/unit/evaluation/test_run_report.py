@@ -6,16 +6,17 @@ from html.parser import HTMLParser
 
 import pytest
 
+from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.report.funnel import first_evidence
-from selfalign.evaluation.report.principles import rules_by_type
 from selfalign.evaluation.report.run_card import render_card
 from selfalign.evaluation.report.run_report import SECTIONS, render_report
 from selfalign.evaluation.report.run_view import VIEW_SCHEMA, RunView, view_table
-from selfalign.evaluation.results import EvaluationResults
+from selfalign.evaluation.results import ARMS
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import to_table
 from support import made_up_run
+from support.made_up_arms import compared
 
 EVIL = '<script>alert(1)</script><img src="http://example.org/x">'
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -87,7 +88,7 @@ def test_the_report_of_a_whole_run(results: EvaluationResults) -> None:
 def test_every_sample_has_all_arms(results: EvaluationResults) -> None:
     page = render_report(made_up_run.view(results), samples=2)
     assert page.count('class="sample"') == 2
-    for arm in ("base_constitution", "base", "engraved", "final"):
+    for arm in ARMS:
         assert page.count(f'class="answer {arm}"') == 2
 
 
@@ -150,6 +151,8 @@ def test_partial_runs_have_a_report(results: EvaluationResults) -> None:
         replace(view, results=None),
         replace(view, tables={}, losses=()),
         replace(view, results=results.model_copy(update={"arms": (), "summaries": ()})),
+        replace(view, results=results.model_copy(update={"measures": (), "baseline": None})),
+        replace(view, results=results.model_copy(update={"on_task": None})),
         replace(view, results=results.model_copy(update={"accuracies": (), "agreement": None})),
     ):
         check(render_report(partial))
@@ -167,23 +170,12 @@ def test_the_card(results: EvaluationResults) -> None:
     for block in card.split("\n\n"):
         if block.startswith("|"):
             widths[block] = {line.count("|") for line in block.splitlines()}
-    assert len(widths) == 5
+    assert len(widths) == 6
     assert all(len(counts) == 1 for counts in widths.values())
 
 
 def test_equal_runs_give_equal_pages(results: EvaluationResults) -> None:
     assert render_report(made_up_run.view(results)) == render_report(made_up_run.view(results))
-
-
-def test_rules_by_type_counts_accepted_rows_once() -> None:
-    rows = [
-        Row(row_id="1", prompt_id="1", status=RowStatus.ACCEPTED, question_type="a", rules=(1, 1)),
-        Row(row_id="2", prompt_id="2", status=RowStatus.ACCEPTED, rules=(2,)),
-        Row(row_id="3", prompt_id="3", status=RowStatus.REJECTED, question_type="a", rules=(3,)),
-    ]
-    counts, totals = rules_by_type(view_table(to_table(rows)))
-    assert totals == {"a": 1, "self-instruct": 1}
-    assert counts == {"a": {1: 1}, "self-instruct": {2: 1}}
 
 
 def test_first_evidence() -> None:
@@ -192,3 +184,49 @@ def test_first_evidence() -> None:
     assert set(found) <= set(made_up_run.REASONS)
     assert "found in row 2" in found.values()
     assert first_evidence(VIEW_SCHEMA.empty_table()) == {}
+
+
+async def test_the_first_screen_says_what_got_worse_before_what_got_better() -> None:
+    results = await compared(usable=(38, 60), on_task=(80, 40), harm=(2, 11), benign=(12, 11))
+    page = render_report(made_up_run.view(results))
+    check(page)
+    first = page.split("<nav>")[0]
+    assert "<h2>Final against Base, own template</h2>" in first
+    badges = re.findall(r'<span class="badge (?:bad|good)">(\w+)</span>', first)
+    assert badges[0] == "Worse"
+    assert badges == sorted(badges, reverse=True)
+    rows = re.findall(r"<tr>(.*?)</tr>", first)[1:]
+    assert [re.split("<", row.split(">", 1)[1])[0].strip() for row in rows] == [
+        "Usable answers",
+        "On task",
+        "Ended by itself",
+        "Requests answered",
+        "All probes",
+        "Probe: harm",
+        "Probe: look-alikes",
+    ]
+    # Five arms: four of them with a test against the baseline, whose column has none.
+    assert {row.count('class="line1"') for row in rows} == {5}
+    assert {row.count("p=") + row.count("p&lt;") for row in rows} == {4}
+    card = render_card(made_up_run.view(results))
+    assert card.index("- Worse: On task") < card.index("- Better: ") < card.index("## Rows")
+
+
+async def test_built_in_benchmarks_are_no_tile(results: EvaluationResults) -> None:
+    assert "HHH accuracy" not in render_report(made_up_run.view(results)).split("<nav>")[0]
+    arms = tuple(
+        arm.model_copy(
+            update={
+                "benchmarks": tuple(
+                    scores.model_copy(
+                        update={"source": scores.source.model_copy(update={"path": "hhh.jsonl"})}
+                    )
+                    for scores in arm.benchmarks
+                )
+            }
+        )
+        for arm in results.arms
+    )
+    of_files = results.model_copy(update={"arms": arms})
+    assert "HHH accuracy" in render_report(made_up_run.view(of_files)).split("<nav>")[0]
+    assert "final.hhh" in of_files.headline()

@@ -77,8 +77,12 @@ def test_length_and_truncation() -> None:
 PARTIAL = {
     "The sea is wi": "The sea is",
     "The sea is wide.": "The sea is wide.",
-    "Sea": "",
+    "Sea": "Sea",
     "": "",
+    "One line\nof a po": "One line\nof a",
+    "One line\nhalfw": "One line",
+    "海很宽，海水很冷，而且": "海很宽，海水很冷，而且",
+    f"Read: {'海很宽，' * 20}": f"Read: {'海很宽，' * 20}",
     'He said "yes"': 'He said "yes"',
 }
 

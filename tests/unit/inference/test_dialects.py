@@ -13,6 +13,7 @@ from selfalign.errors import (
     EngineRejected,
     EngineUnauthorized,
     EngineUnavailable,
+    RouteMissing,
 )
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
 from selfalign.inference.dialects.register import DIALECTS
@@ -71,7 +72,7 @@ def test_real_answers(case: str, text: str) -> None:
         ("err_input_too_long", EngineRejected),
         ("err_413", EngineRejected),
         ("err_bad_json", EngineRejected),
-        ("err_404", EngineRejected),
+        ("err_404", RouteMissing),
     ],
 )
 def test_real_errors(case: str, error: type[EngineError]) -> None:

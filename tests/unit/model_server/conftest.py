@@ -32,6 +32,7 @@ class Answer:
             self.failure = event.message
             self.ended.set()
             return
+        assert isinstance(event, TokenEvent)
         self.events.append(event)
         self.first.set()
         if event.finish_reason is not None:

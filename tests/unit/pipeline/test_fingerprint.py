@@ -74,7 +74,7 @@ def test_other_content_upstream_changes_the_stages_after_it(
 
 
 def test_each_difference_is_shown_with_the_way_out() -> None:
-    settings = {"align": {"sampling": {"top_p": 1}}}
+    settings = {"topics": {"sampling": {"top_p": 1}}}
     manifest = Manifest(stage="align", fingerprint={"seed": 1, "settings": settings})
     with pytest.raises(FingerprintMismatch) as caught:
         check_fingerprint(align.STAGE, manifest, {"seed": 2, "settings": settings})

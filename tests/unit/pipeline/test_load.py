@@ -19,7 +19,7 @@ def test_profile_fills_what_the_file_leaves_out_and_the_file_wins() -> None:
     assert paper.profile == "paper"
     assert paper.prompts.count == 360_000
     assert small.prompts.count == 9
-    assert small.align.calls == small.evaluate.calls == "two"
+    assert (small.align.calls, small.evaluate.calls) == ("auto", "two")
     assert paper.align.calls == paper.evaluate.calls == "one"
 
 

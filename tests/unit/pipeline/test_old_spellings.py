@@ -14,6 +14,7 @@ import yaml
 
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, FingerprintMismatch
+from selfalign.pipeline.run.later_settings import ADDED, READ_WITH
 from selfalign.pipeline.run.old_spellings import MOVED, translated
 from selfalign.pipeline.run.run import Run, create_or_resume, open_run
 from selfalign.pipeline.run.run_file import parse_run_config
@@ -25,7 +26,7 @@ from selfalign.pipeline.runner.fingerprint import (
 from selfalign.pipeline.runner.reuse import reuse_stages
 from selfalign.pipeline.runner.verify import verify_run
 from selfalign.pipeline.stages import align
-from selfalign.pipeline.stages.register import NAMES, find_stage
+from selfalign.pipeline.stages.register import NAMES, STAGES, find_stage
 from selfalign.storage.open import open_store
 from selfalign.storage.store import Store
 
@@ -39,7 +40,27 @@ align: {temperature: 0.6, answer_lead: Well}
 prompts: {count: 2}
 evaluate: {held_out: 1}
 """
-NEW_FILE = OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}")
+
+
+def _with_added(text: str) -> str:
+    """The run file with the settings that came later, at the values that change nothing."""
+    values = yaml.safe_load(text)
+    # The profile's values of before, where it has others now.
+    before = {
+        "align.calls": "two",
+        "align.filters.refusals": "reject",
+        "prompts.sources": {"self_instruct": 0.5, "topic_guided": 0.5},
+    }
+    for dotted, value in {**ADDED, **before}.items():
+        *parents, last = dotted.split(".")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place.setdefault(last, value)
+    return yaml.safe_dump(values, default_flow_style=None, sort_keys=False)
+
+
+NEW_FILE = _with_added(OLD_FILE.replace("temperature: 0.6", "sampling: {temperature: 0.6}"))
 # As the version before computed them.
 DIGESTS = {
     "topics": "5d8a30d42be98885",
@@ -81,6 +102,13 @@ def test_a_stored_run_is_read_with_its_values(store: Store) -> None:
     assert config.align.sampling.temperature == 0.6
     assert config.align.sampling.max_new_tokens == 160
     assert config.refine.sampling.repetition_penalty == 1.1
+    assert config.end_of_turn == "marker", "it trained no end token"
+    assert config.prompts.sources.shares() == {
+        "self_instruct": 0.5,
+        "topic_guided": 0.5,
+        "template": 0.0,
+        "file": 0.0,
+    }
 
 
 def test_a_stored_run_goes_on_with_the_corrected_run_file(store: Store) -> None:
@@ -101,12 +129,31 @@ def test_a_stored_run_verifies(store: Store) -> None:
 
 
 def test_a_new_run_takes_over_a_stored_one(store: Store) -> None:
-    config = parse_run_config(NEW_FILE.replace("name: before", "name: after"), "run.yaml")
-    run, _ = create_or_resume(store, config)
+    new = NEW_FILE.replace("name: before", "name: after")
+    run, _ = create_or_resume(store, parse_run_config(new, "run.yaml"))
     # Up to a stage that the stored run did not know.
     known = list(takewhile(DIGESTS.__contains__, NAMES))
     assert list(reuse_stages(run, "before")) == known
     assert fingerprint_of(run, "align") == fingerprint_of(open_run(store, "before"), "align")
+
+
+def test_a_stored_run_keeps_the_headers(store: Store) -> None:
+    run, _ = create_or_resume(store, parse_run_config(NEW_FILE, "run.yaml"))
+    assert run.config.layout == "headers"
+    other = NEW_FILE.replace("layout: headers", "layout: chat_template")
+    asked = parse_run_config(other, "run.yaml")
+    _, found = create_or_resume(store, asked)
+    assert found["layout"] == ("headers", "chat_template")
+
+
+def test_added_settings_go_where_they_are_read() -> None:
+    added = {"layout": "headers", "chat_template": None, "end_of_turn": "marker"}
+    assert translated({"engrave": {"epochs": 1}}) == {"engrave": {"epochs": 1}, **added}
+    assert translated({"engrave": {}, "layout": "auto"})["layout"] == "auto"
+    assert translated({"topics": {"count": 2}}) == {"topics": {"count": 2}}
+    assert {name for name in ADDED if "." not in name} == set(READ_WITH)
+    for name, sections in READ_WITH.items():
+        assert set(sections) == {stage.name for stage in STAGES if name in stage.settings}
 
 
 def test_other_settings_are_still_seen(store: Store) -> None:
@@ -131,6 +178,12 @@ MINIMAL = "name: one\nstore: runs\nmodel: {base: m}\n"
         ("evaluate: {constitution_calls: one}", "constitution_calls: is now evaluate.calls: one"),
         ("align: {temperature: 0.9}", "align.temperature: is now align.sampling.temperature: 0.9"),
         ("refine: {top_p: 1}", "refine.top_p: is now refine.sampling.top_p: 1"),
+        (
+            "prompts: {topic_guided_share: 0.4}",
+            "prompts.topic_guided_share: is now prompts.sources: {file: 0.0, self_instruct: 0.6, "
+            "template: 0.0, topic_guided: 0.4}",
+        ),
+        ("prompts: {topic_guided_share: x}", "is now prompts.sources: x"),
     ],
 )
 def test_an_old_spelling_in_a_run_file_is_told_the_new_one(text: str, message: str) -> None:
@@ -152,11 +205,24 @@ def test_all_old_spellings_are_told_at_once() -> None:
     ]
 
 
+def _without_added(values: dict[str, Any]) -> dict[str, Any]:
+    """Without the sections and settings that stand in ADDED."""
+    return {
+        section: {name: one for name, one in content.items() if f"{section}.{name}" not in ADDED}
+        for section, content in values.items()
+        if section not in ADDED
+    }
+
+
 def test_new_spellings_stay_and_what_was_given_stays_whole() -> None:
     new = {"align": {"calls": "two", "sampling": {"top_p": 0.5}}, "rows": {"rows_per_unit": 3}}
-    assert translated(new) == new
+    assert _without_added(translated(new)) == new
     old: dict[str, Any] = {"align": {"mode": "two_call", "retries": 2}, "engrave": {"mode": "x"}}
-    assert translated(old) == {"align": {"calls": "two", "retries": 2}, "engrave": {"mode": "x"}}
+    new = {"align": {"calls": "two", "retries": 2}, "engrave": {"mode": "x"}}
+    found = translated(old)
+    assert _without_added(found) == new
+    assert found["layout"] == "headers"
+    assert found["align"]["selection"]["candidates"] == 1
     assert old["align"] == {"mode": "two_call", "retries": 2}
 
 

@@ -297,3 +297,34 @@ async def test_the_codename_becomes_the_students_name() -> None:
     engine = ScriptedEngine(lambda prompt, params, seed: wrote(f"I am Alder. {ANSWER}"))
     row = await Aligner(c, engine, PrincipleEngineSettings()).align(ITEM)
     assert row.answer.startswith("I am Rowan.")
+
+
+PUBLISHED = PrincipleEngineSettings(filters=AlignFilterSettings(preset="published"))
+# id -> (answer, our reason, the authors' reason)
+PRESETS: dict[str, tuple[str, str, str]] = {
+    "the weather": (ACCEPTED["the weather"], "", "exemplar_word"),
+    "an exemplar's answer": (C.exemplars[4].turns[0].answer, "exemplar_leak", ""),
+    "a later apology": (f"{ANSWER} I'm sorry that it is not simpler.", "", ""),
+    "an apology": (f"I'm sorry, I cannot say. {ANSWER}", "refusal", "refusal"),
+    "short": ("The moon pulls at the water.", "too_short", "too_short"),
+}
+
+
+@pytest.mark.parametrize(("answer", "ours", "theirs"), PRESETS.values(), ids=PRESETS.keys())
+async def test_the_published_filters_decide_where_they_are_asked_to(
+    answer: str, ours: str, theirs: str
+) -> None:
+    assert (await align(wrote(answer))).reason == ours
+    row = await align(wrote(answer), PUBLISHED)
+    assert (row.reason, row.complete) == (theirs, True)
+
+
+async def test_the_published_filters_keep_what_the_limit_ended_less_its_last_word() -> None:
+    row = await align(Completion(wrote(f"{ANSWER} In shallow ba"), "length", 9, 9, 1.0), PUBLISHED)
+    assert (row.reason, row.complete, row.answer) == ("", False, f"{ANSWER} In shallow")
+
+
+async def test_the_published_filters_read_on_to_the_users_next_turn() -> None:
+    engine = ScriptedEngine(lambda prompt, params, seed: wrote(ANSWER))
+    await Aligner(C, engine, PUBLISHED).align(ITEM)
+    assert engine.calls[0][1].stop == (f"\n\n{W.user_header}",)

@@ -7,12 +7,16 @@ from hypothesis import strategies as st
 from selfalign.prompt_synthesizer.candidates import EVIDENCE_LENGTH, shorten
 from selfalign.prompt_synthesizer.prompt_filters import check_instruction, check_topic
 from selfalign.prompt_synthesizer.synthesizer_settings import (
+    FileFilterSettings,
     PromptFilterSettings,
+    TemplateFilterSettings,
     TopicGuidedSettings,
 )
 
 PAPER = PromptFilterSettings()
 GUIDED = TopicGuidedSettings().filters
+FILE = FileFilterSettings()
+TURN = TemplateFilterSettings()
 EXAMPLE = "Name three rivers of Asia."
 
 
@@ -40,6 +44,13 @@ EXAMPLE = "Name three rivers of Asia."
         ("NAME three rivers of Asia.", "", PAPER, "echo", f"an example: {EXAMPLE}"),
         ("NAME three rivers of Asia.", "", PromptFilterSettings(echo=False), None, ""),
         ("Write about, topic: Rivers here", "", PAPER, "echo", "marker 'topic:'"),
+        ("Topic: name a river now", "", FILE, None, ""),
+        ("Name a river now", "x" * 5985, FILE, "too_long", "6001 characters, at most 6000"),
+        ("Name a river now", "x" * 5984, FILE, None, ""),
+        ("Name the river.", "", FILE, "too_short", "3 words, at least 4"),
+        ("Can you name a river?", "", TURN, None, ""),
+        ("Can you name a river:", "", TURN, "bad_ending", ":"),
+        ("word " * 50 + "word.", "", TURN, "too_long", "51 words, at most 50"),
         ("7. Instruction: name a river now", "", GUIDED, "echo", "marker 'Instruction:'"),
     ],
 )

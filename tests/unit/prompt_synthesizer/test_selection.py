@@ -2,12 +2,14 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfalign.prompt_synthesizer.selection import select
+from selfalign.prompt_synthesizer.caps import Cap, openings, per_topic
+from selfalign.prompt_synthesizer.selection import select, targets
 from selfalign.storage.rows import Row, RowStatus, content_hash, prompt_id
 
 
@@ -29,14 +31,22 @@ def distinct(count: int, source: str, start: int = 0) -> list[Row]:
     ]
 
 
-def run(rows: list[Row], wanted: int, share: float = 0.5, seeds: tuple[str, ...] = ()) -> list[Row]:
+def run(
+    rows: list[Row],
+    wanted: int,
+    share: float = 0.5,
+    seeds: tuple[str, ...] = (),
+    caps: tuple[Cap, ...] = (),
+    shares: dict[str, float] | None = None,
+) -> list[Row]:
     return select(
         rows,
         wanted=wanted,
         seed_texts=seeds,
         threshold=0.7,
-        topic_guided_share=share,
+        shares=shares or {"self_instruct": 1 - share, "topic_guided": share},
         run_seed=1,
+        caps=caps,
     )
 
 
@@ -109,6 +119,70 @@ def test_rows_that_were_not_accepted_pass_unchanged() -> None:
     result = run(rows, 1)
     assert result[0] == rows[0]
     assert result[1] == rows[1]
+
+
+SOURCES = ("self_instruct", "topic_guided", "template", "file")
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ((20, 20, 20, 20), (5, 3, 2, 10)),
+        # Sources that fall short are filled up by the others.
+        ((20, 20, 20, 0), None),
+        ((0, 0, 0, 20), (0, 0, 0, 20)),
+        ((0, 0, 1, 12), (0, 0, 1, 12)),
+    ],
+)
+def test_the_mix_of_four_sources(there: tuple[int, ...], expected: tuple[int, ...] | None) -> None:
+    rows = [
+        one
+        for place, (source, count) in enumerate(zip(SOURCES, there, strict=True))
+        for one in distinct(count, source, 100 * place)
+    ]
+    shares = dict(zip(SOURCES, (0.25, 0.15, 0.1, 0.5), strict=True))
+    counts = Counter(row.source for row in accepted(run(rows, 20, shares=shares)))
+    assert counts.total() == min(20, sum(there))
+    if expected is not None:
+        assert tuple(counts[source] for source in SOURCES) == expected
+
+
+@given(st.integers(0, 400), st.lists(st.integers(0, 50), min_size=4, max_size=4).filter(any))
+def test_targets_add_up_and_keep_to_the_shares(wanted: int, parts: list[int]) -> None:
+    shares = {source: part / sum(parts) for source, part in zip(SOURCES, parts, strict=True)}
+    found = targets(wanted, shares)
+    assert sum(found.values()) == wanted
+    assert all(abs(found[source] - wanted * share) <= 1 for source, share in shares.items())
+
+
+def test_a_prompt_of_the_users_own_never_gives_way() -> None:
+    rows = [row(n, f"w{n} x{n} y{n} z{n}", "self_instruct") for n in range(20)]
+    rows += [row(100 + n, f"W{n} x{n} y{n} z{n}!", "file") for n in range(20)]
+    result = run(rows, 20, shares={"self_instruct": 0.5, "file": 0.5})
+    assert {row.source for row in accepted(result)} == {"file"}
+    assert len(accepted(result)) == 20
+
+
+def test_openings_of_the_template_alone_are_capped() -> None:
+    texts = [f"Can you  PLEASE w{n} x{n} y{n} z{n}?" for n in range(6)]
+    rows = [row(n, text, "template") for n, text in enumerate(texts)]
+    rows += [row(10 + n, f"Can you please w{n}0 x{n}0 y{n}0 z{n}0?", "file") for n in range(6)]
+    result = run(rows, 20, caps=(openings(3, 2),), shares={"template": 0.5, "file": 0.5})
+    assert Counter(row.source for row in accepted(result)) == {"template": 2, "file": 6}
+    rejected = [row for row in result if row.status is RowStatus.REJECTED]
+    assert {row.reason for row in rejected} == {"common_opening"}
+    assert {row.evidence for row in rejected} == {"2 kept already: can you please"}
+
+
+def test_topics_are_capped_by_type_and_topic() -> None:
+    rows = [
+        replace(one, question_type=f"type {n % 2}", topic="Silk")
+        for n, one in enumerate(distinct(6, "topic_guided"))
+    ]
+    result = run(rows, 20, share=1.0, caps=(per_topic(1),))
+    assert sorted(row.question_type for row in accepted(result)) == ["type 0", "type 1"]
+    reasons = Counter(row.reason for row in result)
+    assert reasons == {"": 2, "common_topic": 4}
 
 
 _WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=8).map(" ".join)

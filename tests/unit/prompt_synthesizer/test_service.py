@@ -26,6 +26,8 @@ SETTINGS = PromptSynthesizerSettings.model_validate({"topic_guided": {"layout": 
 def script(prompt: str, params: SamplingParams, seed: int | None) -> str:
     if prompt.endswith("topic: Silk, instruction:"):
         return " Who wove the first silk?"
+    if prompt == "<user>":
+        return "Could you tell me about silk?"
     if prompt.endswith("Instruction:"):
         return " Name a river in Spain.\n6. Input:\n<noinput>\n###"
     return f"2. Topic{seed}\n"
@@ -79,6 +81,20 @@ async def test_rows_cross_the_wire() -> None:
             )
         )
         assert [row.instruction for row in guided] == ["Who wove the first silk?"]
+        turns = await collect(
+            client.synthesize_prompts(
+                source="template",
+                completions=2,
+                hints=[],
+                seed=1,
+                deadline_s=30,
+                user_turn=("<user>", "</user>"),
+            )
+        )
+        assert [row.instruction for row in turns] == ["Could you tell me about silk?"] * 2
+        assert {row.source for row in turns} == {"template"}
+        asked = [params.stop for prompt, params, _ in engine.calls if prompt == "<user>"]
+        assert asked == [("</user>",)] * 2
 
 
 @pytest.mark.parametrize(
@@ -88,11 +104,13 @@ async def test_rows_cross_the_wire() -> None:
         ("self_instruct", 1, [(ART, "Silk")], "no hint"),
         ("topic_guided", 0, [], "at least one"),
         ("topic_guided", 0, [(ART, "")], "each with a question_type and a topic"),
+        ("template", 0, [], "got 0 completions"),
+        ("template", 1, [], "user_turn_prefix ''; expected"),
         ("other", 1, [], "source: 'other' is unknown"),
     ],
 )
 async def test_bad_synthesis_requests(
-    source: Literal["self_instruct", "topic_guided"],
+    source: Literal["self_instruct", "topic_guided", "template"],
     completions: int,
     hints: list[tuple[str, str]],
     message: str,

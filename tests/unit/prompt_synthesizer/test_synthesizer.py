@@ -251,3 +251,31 @@ async def test_in_order_makes_a_request_only_after_its_predecessors_were_handled
         assert str(answer) == str(number)
         handled.append(number)
     assert handled == list(range(9))
+
+
+async def test_a_user_s_turn_is_one_row_and_judged() -> None:
+    answers: list[str | Completion | Exception] = [
+        " How do bees find their way?\n\nThey fly far.\n",
+        "Tell me more",
+        "Hello there, my friend",
+        "",
+        Completion("And what does one do if the", "length", 3, 7, 2.0),
+        EngineTimeout("late"),
+    ]
+    made, engine = synthesizer(lambda prompt, params, seed: answers[len(engine.calls) - 1])
+    rows = await collect(made.template("<user>", "", len(answers), 5))
+    assert [(row.status, row.reason) for row in rows] == [
+        (RowStatus.ACCEPTED, ""),
+        (RowStatus.REJECTED, "too_short"),
+        (RowStatus.REJECTED, "bad_ending"),
+        (RowStatus.REJECTED, "empty"),
+        (RowStatus.REJECTED, "truncated"),
+        (RowStatus.FAILED, "EngineTimeout"),
+    ]
+    assert rows[0].instruction == "How do bees find their way?\n\nThey fly far."
+    assert rows[0].prompt_id == prompt_id(rows[0].instruction)
+    assert rows[4].completion_tokens == 7
+    assert len({row.row_id for row in rows}) == len({seed for _, _, seed in engine.calls}) == 6
+    assert {(prompt, params.temperature, params.top_p) for prompt, params, _ in engine.calls} == {
+        ("<user>", 0.8, 0.95)
+    }

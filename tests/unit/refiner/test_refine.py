@@ -6,6 +6,7 @@ from selfalign.constitution.render import render_verbose_prompt
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import EngineUnavailable
 from selfalign.inference.contract.engine import Completion
+from selfalign.refiner.published_refine import introduction
 from selfalign.refiner.refine import Refiner
 from selfalign.refiner.refine_settings import RefineFilterSettings, RefinerSettings
 from selfalign.storage.rows import PromptItem, Row, RowStatus
@@ -125,8 +126,27 @@ async def test_engine_errors_give_failed_rows() -> None:
 async def test_every_filter_can_be_switched_off() -> None:
     off = RefineFilterSettings(
         header_leak=False, unfinished=False, meta_leak_run=0, introduction_run=0,
-        section_headings=(), prompt_copy_share=1, min_distinct=0,
+        section_headings=(), prompt_copy_share=1, min_distinct=0, exemplar_turn_run=0,
+        repeated_parts=False, input_copy_share=1, other_language=False, rules_cited=False,
+        introductions=False,
     )  # fmt: skip
     for text, reason in REJECTED.values():
         row = await refine(text, RefinerSettings(filters=off))
         assert row.reason == (reason if reason == "answer_empty" else "")
+
+
+async def test_the_published_filters_decide_where_they_are_asked_to() -> None:
+    published = RefinerSettings(filters=RefineFilterSettings(preset="published"))
+    engine = ScriptedEngine(lambda prompt, params, seed: ANSWER)
+    row = await Refiner(C, engine, published).refine(ITEM)
+    assert (row.reason, row.complete, row.answer) == ("", True, ANSWER)
+    assert engine.calls[0][1].stop == (f"{C.student.user_heading}\n",)
+    # A clause that comes again ends the answer there, and its end marker goes with it.
+    again = f"{ANSWER} The moon pulls on it, I say. The moon pulls on it, I say. More."
+    assert (await refine(again, published)).complete is False
+    assert (await refine(again)).complete is True
+    recited = f"{ANSWER}\n\n{introduction(C)} More."
+    assert (await refine(recited, published)).reason == "introduces_itself"
+    assert (await refine(Completion(ANSWER[:100], "length", 9, 9, 1.0), published)).reason == (
+        "too_short"
+    )

@@ -87,6 +87,8 @@ def test_a_stored_run_is_written_as_the_version_before_did() -> None:
             ({name: {}}, f"engrave: {name} are set by the pipeline; remove them here")
             for name in SET_BY_THE_PIPELINE
         ),
+        ({"data": {"store": "s"}}, "engrave.data.store: unknown key"),
+        ({"data": {"extra_rows": ""}}, "engrave.data.extra_rows: is empty; write a text"),
         ([1], "engrave: Input should be a valid dictionary"),
     ],
 )

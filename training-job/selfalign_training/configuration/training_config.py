@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
 from selfalign.settings.section import NonEmpty, PositiveInt, Section
+from selfalign.training_settings.end_of_turn import EndOfTurn
 from selfalign.training_settings.hyperparameters import (
     Dtype,
     Epochs,
@@ -47,7 +48,7 @@ class LayoutConfig(Section):
     """The student's text: strings come rendered from the constitution (paper, section 3.3).
 
     prompt = strip(meta) + "\\n" + instruction [+ "\\n\\n" + input] + assistant_header;
-    completion = answer [+ end_marker if the answer is complete].
+    completion = answer [+ the end of turn if the answer is complete].
     """
 
     meta_prompts: tuple[NonEmpty, ...] = Field(min_length=1)
@@ -60,7 +61,11 @@ class LayoutConfig(Section):
     assistant_header: NonEmpty = ""
     """Stands before the assistant's turn."""
     end_marker: NonEmpty = ""
-    """Ends a complete answer."""
+    """What follows an answer in the published layout: the header of the user's next turn."""
+    end_of_turn: EndOfTurn = "token"
+    """What ends a complete answer. token: the model's own, which engines stop at: the chat
+    template's, or the tokenizer's EOS in place of the end marker. marker: no EOS is learned, as
+    published; who asks the model then has to stop it at the end marker."""
 
     @model_validator(mode="after")
     def _has_headers(self) -> "LayoutConfig":
@@ -116,6 +121,9 @@ class TrainingConfig(Hyperparameters):
         and a job that goes on under a newer version has to find them.
         """
         values = self.model_dump(mode="json", exclude=set(without))
+        if self.layout.end_of_turn == "marker":
+            # As it was before there was a choice.
+            del values["layout"]["end_of_turn"]
         first = ("preset", "base_model", "data", "output", "layout")
         order = [*(name for name in first if name in values), *values]
         # As pydantic writes JSON, so that a job of an earlier version keeps its name.

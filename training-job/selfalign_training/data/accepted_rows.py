@@ -11,20 +11,10 @@ from selfalign.storage.manifest import PartInfo, read_manifest
 from selfalign.storage.rows import RowStatus
 from selfalign.storage.store import Store
 from selfalign.storage.tables import PART_NAME, parse_part
+from selfalign_training.data.source import Source
 
 COLUMNS = ("row_id", "status", "prompt_id", "instruction", "input", "answer", "complete")
 BATCH_ROWS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The texts of one accepted row."""
-
-    prompt_id: str
-    instruction: str
-    input: str
-    answer: str
-    complete: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from selfalign_training.data.token_file import TokenFile
 from selfalign_training.data.tokenizer import Tokenizer
 from selfalign_training.launch.place import Place
 
-CACHE_VERSION = "1"
+CACHE_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)

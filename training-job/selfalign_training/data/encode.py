@@ -6,8 +6,8 @@ from itertools import islice
 from typing import cast
 
 from selfalign.errors import ModelError
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.layout import Layout
+from selfalign_training.data.source import Source
 from selfalign_training.data.tokenizer import Tokenizer
 
 IGNORED = -100

@@ -8,7 +8,7 @@ from typing import Any
 from selfalign.errors import DataError, ObjectMissing
 from selfalign.storage.rows import content_hash
 from selfalign.storage.store import Store
-from selfalign_training.data.accepted_rows import Source
+from selfalign_training.data.source import Source
 
 FIELDS = {"instruction": True, "input": False, "answer": True}
 """Whether each must be there and hold text."""

@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from selfalign.errors import DataError, StageError
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.counts import Counts
 from selfalign_training.data.encode import encode
 from selfalign_training.data.layout import Layout
+from selfalign_training.data.source import Source
 from selfalign_training.data.token_file import TokenFile, TokenWriter
 from selfalign_training.data.tokenizer import Tokenizer
 from selfalign_training.launch.place import Place

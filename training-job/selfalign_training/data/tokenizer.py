@@ -12,6 +12,15 @@ class Backend(Protocol):
         ...
 
 
+class AddedToken(Protocol):
+    """A token that the tokenizer looks for before all others."""
+
+    @property
+    def special(self) -> bool:
+        """Whether it is no part of a text."""
+        ...
+
+
 class Tokenizer(Protocol):
     """transformers' PreTrainedTokenizerFast, as far as training data need it."""
 
@@ -22,10 +31,28 @@ class Tokenizer(Protocol):
     def all_special_ids(self) -> list[int]: ...
 
     @property
+    def added_tokens_decoder(self) -> Mapping[int, AddedToken]: ...
+
+    @property
+    def bos_token(self) -> str | None: ...
+
+    @property
+    def eos_token(self) -> str | None: ...
+
+    @property
+    def eos_token_id(self) -> int | None: ...
+
+    @property
     def chat_template(self) -> str | None: ...
 
     @property
     def backend_tokenizer(self) -> Backend: ...
+
+    def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]: ...
+
+    def get_chat_template(self) -> str:
+        """The default one where there are several."""
+        ...
 
     def __call__(
         self,

@@ -41,7 +41,8 @@ did not meet, 70 fault, 71 port in use, 73 and 74 store, 137 killed, 143 SIGTERM
 """
 
 CHECK = """\
-Reads the file and everything it names that can be read without torch, within half a second.
+Reads the file and everything it names that can be read without torch, within half a second: extra
+rows and the tokenizer's end token among it.
 With RANKS, the number of GPUs of the whole job, the batch arithmetic too:
 global_batch_size = micro_batch_size x ranks x accumulation. Where the file names a DeepSpeed
 configuration and DeepSpeed is installed, its keys are checked too, which loads torch.

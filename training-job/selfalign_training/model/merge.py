@@ -55,6 +55,13 @@ def merge_adapter(base: Path, adapter: Path, target: Path, dtype: torch.dtype) -
     _write_index(base, target, total)
 
 
+def name_base_model(adapter: Path, name: str) -> None:
+    """Has the adapter name its base model as `name`: peft writes where it lay."""
+    path = adapter / "adapter_config.json"
+    settings = json.loads(path.read_text()) | {"base_model_name_or_path": name}
+    path.write_text(json.dumps(settings, indent=2) + "\n")
+
+
 class _Deltas:
     """The adapter's low-rank updates, by the name of the weight that each belongs to."""
 

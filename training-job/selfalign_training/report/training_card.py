@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from selfalign_training.configuration.identity import config_digest
 from selfalign_training.configuration.json_types import JsonObject
+from selfalign_training.configuration.places import without_machine
 from selfalign_training.configuration.training_config import TrainingConfig
 from selfalign_training.report.loss_curve import curve, mean, sparkline
 from selfalign_training.report.markdown import show, table
@@ -113,7 +114,8 @@ def write_card(
         records: One for each logged step.
     """
     settings = config.model_dump(mode="json")
-    card = {"name": name, **details, "config": settings, "curve": curve(records, CURVE_ROWS)}
+    portable = without_machine(settings)
+    card = {"name": name, **details, "config": portable, "curve": curve(records, CURVE_ROWS)}
     (folder / CARD[1]).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     (folder / CARD[0]).write_text(render(name, settings, details, records), encoding="utf-8")
 

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from trl.trainer.sft_trainer import SFTTrainer
 
 from selfalign_training.data.sequence_table import ROWS
@@ -93,6 +95,27 @@ class EngravingTrainer(SFTTrainer):
         self._weight_decays = [group["weight_decay"] for group in groups]
         return optimizer
 
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LRScheduler:
+        """Warm-up that begins above 0: transformers' own gives the first step a rate of 0.
+
+        Args:
+            num_training_steps: Optimizer steps of all epochs.
+            optimizer: DeepSpeed's, once it is there.
+        """
+        base: Any = super()
+        if not self.args.warmup_steps:
+            schedule: LRScheduler = base.create_scheduler(num_training_steps, optimizer)
+            return schedule
+        schedule = base.create_scheduler(num_training_steps + 1, optimizer)
+        assert isinstance(schedule, LambdaLR)
+        later: list[Callable[[int], float]] = [
+            partial(_one_step_later, factor) for factor in schedule.lr_lambdas
+        ]
+        self.lr_scheduler = LambdaLR(schedule.optimizer, later)
+        return self.lr_scheduler
+
     def _prepare_for_training(self, *arguments: object) -> object:
         base: Any = super()
         prepared: object = base._prepare_for_training(*arguments)
@@ -108,3 +131,7 @@ class EngravingTrainer(SFTTrainer):
         base: Any = super()
         base._save_checkpoint(model, trial)
         self.on_saved(self.state.global_step, began)
+
+
+def _one_step_later(factor: Callable[[int], float], step: int) -> float:
+    return factor(step + 1)

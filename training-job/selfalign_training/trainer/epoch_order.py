@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-# Lengths are sorted inside windows of as many optimizer steps: little padding, still shuffled.
+# Lengths are sorted in windows of at most as many optimizer steps: little padding, still shuffled.
 WINDOW_STEPS = 50
+# An epoch has as many windows or more: sorted as one, small data make the same batches again.
+WINDOWS = 4
 # A step is made of at most as many groups of like length, each of at least 16 sequences.
 GROUPS_IN_STEP = 8
 SMALLEST_GROUP = 16
@@ -42,7 +44,8 @@ def epoch_order(lengths: Sequence[int], global_batch_size: int, seed: int, epoch
 
     Every run of `global_batch_size` indices is one optimizer step. Ranks and micro batches cut it
     but do not shape it, so that a job may go on with another number of ranks. A step mixes several
-    groups of like length and is sorted, longest first: micro batches hold like lengths.
+    groups of like length and is sorted, longest first: micro batches hold like lengths. Which
+    sequences meet in a step differs from epoch to epoch, whatever the amount of data.
     `len(lengths)` must be a multiple of the global batch size.
     """
     if len(lengths) % global_batch_size:
@@ -50,7 +53,7 @@ def epoch_order(lengths: Sequence[int], global_batch_size: int, seed: int, epoch
     rng = random.Random(f"order/{seed}/{epoch}")
     indices = list(range(len(lengths)))
     rng.shuffle(indices)
-    window = WINDOW_STEPS * global_batch_size
+    window = window_steps(len(lengths) // global_batch_size) * global_batch_size
     group = global_batch_size // groups_in_step(global_batch_size)
     order: list[int] = []
     for start in range(0, len(indices), window):
@@ -62,6 +65,11 @@ def epoch_order(lengths: Sequence[int], global_batch_size: int, seed: int, epoch
             step = mixed[at : at + global_batch_size]
             order += sorted(step, key=lambda index: -lengths[index])
     return order
+
+
+def window_steps(steps: int) -> int:
+    """Optimizer steps of a window, out of the `steps` of an epoch."""
+    return max(1, min(WINDOW_STEPS, steps // WINDOWS))
 
 
 def groups_in_step(global_batch_size: int) -> int:

@@ -12,22 +12,28 @@ from selfalign.events import Note, Trained, emit
 from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
 from selfalign.storage.store import Store
 from selfalign_training.checkpoints.files import file_part
+from selfalign_training.configuration.places import model_name
 from selfalign_training.data.dataset import Dataset
+from selfalign_training.data.tokenizer import Tokenizer
 from selfalign_training.launch.environment import cores
 from selfalign_training.model.base_model import DTYPES, base_folder
-from selfalign_training.model.merge import copy_rest, merge_adapter
+from selfalign_training.model.merge import copy_rest, merge_adapter, name_base_model
 from selfalign_training.report.metrics_log import METRICS, StepRecord
 from selfalign_training.report.training_card import CARD, card_facts, write_card
+from selfalign_training.shipped.folder import write_chat_files
 from selfalign_training.trainer.job import ADAPTER, MERGED, Job
 from selfalign_training.trainer.session import TrainingResult
 
 
-def publish_job(job: Job, dataset: Dataset, result: TrainingResult, started: float) -> None:
-    """Merges, uploads, writes the training card, and the manifest last.
+def publish_job(
+    job: Job, dataset: Dataset, tokenizer: Tokenizer, result: TrainingResult, started: float
+) -> None:
+    """Merges, says how the model is asked, uploads, writes the training card; the manifest last.
 
     Args:
         job: Whose weights lie in its folder.
         dataset: What it was trained on.
+        tokenizer: The base model's.
         result: How training went.
         started: When this rank began, in monotonic seconds.
 
@@ -40,13 +46,15 @@ def publish_job(job: Job, dataset: Dataset, result: TrainingResult, started: flo
     config, prefix = job.config, job.config.output.prefix
     base = base_folder(config.base_model)
     parts = [file_part(job.folder / METRICS, METRICS)]
-    for folder in _merge(job, base):
+    folders = _merge(job, base)
+    write_chat_files(job.folder / MERGED, config, tokenizer)
+    for folder in folders:
         parts += upload_folder(job.store, job.folder / folder, prefix, folder)
     details: dict[str, object] = {
         **describe(result.records),
         **dataset.counts(),
         **result.facts,
-        "base_model": config.base_model,
+        "base_model": model_name(config.base_model),
         "data_digest": dataset.digest(),
         "ranks": job.place.world_size,
         "global_batch_size": config.global_batch_size,
@@ -73,6 +81,7 @@ def _merge(job: Job, base: Path) -> tuple[str, ...]:
     if job.config.method == "full":
         copy_rest(base, merged, dtype)
         return (MERGED,)
+    name_base_model(job.folder / ADAPTER, model_name(job.config.base_model))
     merge_adapter(base, job.folder / ADAPTER, merged, dtype)
     return ADAPTER, MERGED
 

@@ -69,7 +69,7 @@ def run_job(config: TrainingConfig) -> Outcome:
     if place.first:
         from selfalign_training.trainer.publish import publish_job
 
-        publish_job(job, dataset, session.result(), started)
+        publish_job(job, dataset, tokenizer, session.result(), started)
         delete_checkpoints(store, config.output.prefix)
     if place.leads_node:
         shutil.rmtree(job.folder, ignore_errors=True)

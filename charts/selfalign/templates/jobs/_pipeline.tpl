@@ -27,7 +27,7 @@ spec:
       containers:
         - name: runner
           {{- include "selfalign.pull" (list . $v.images.services) | nindent 10 }}
-          command: [selfalign, run, --file=/etc/selfalign/run.yaml, --json, --metrics-port={{ include "selfalign.ports.metrics" . }}]
+          command: [selfalign, run, --file=/etc/selfalign/run.yaml, --json, --metrics-port={{ include "selfalign.ports.metrics" . }}{{ with $v.runner.until }}, --until={{ . }}{{ end }}]
           env:
             - name: POD_NAME
               valueFrom:

@@ -8,7 +8,7 @@ from selfalign.evaluation.drawing.scales import Scale, number, percent, ticks
 from selfalign.evaluation.results import IntervalEstimate
 
 WIDTH = 920.0
-SERIES = ("s1", "s2", "s3", "s4")
+SERIES = ("s1", "s2", "s3", "s4", "s5")
 NO_DATA = "No data."
 CHAR = 6.6
 """Width of a label's character at 12 px, on the safe side."""

@@ -5,22 +5,15 @@ from collections.abc import Sequence
 from selfalign.evaluation.drawing.charts import SERIES, intervals, nothing
 from selfalign.evaluation.drawing.markup import Markup, element, join
 from selfalign.evaluation.drawing.scales import number, percent
+from selfalign.evaluation.figures import Accuracy, EvaluationResults
 from selfalign.evaluation.report.cells import MISSING, figure, note, share_cell, table
 from selfalign.evaluation.report.run_view import RunView
-from selfalign.evaluation.results import (
-    ARMS,
-    BENCHMARKS,
-    ROLE_ARMS,
-    Accuracy,
-    Benchmark,
-    EvaluationResults,
-    ItemSource,
-)
+from selfalign.evaluation.results import ARMS, BENCHMARKS, MODEL_ARM, Benchmark, ItemSource
 from selfalign.roles import MODEL_ROLES
 
 TITLES: dict[Benchmark, str] = {"hhh": "HHH", "truthfulqa": "TruthfulQA MC1"}
 # The colours that the same models have among the held-out answers.
-CLASSES = {role: SERIES[ARMS.index(arms[-1])] for role, arms in ROLE_ARMS.items()}
+CLASSES = {role: SERIES[ARMS.index(arm)] for role, arm in MODEL_ARM.items()}
 HOW: dict[Benchmark, str] = {
     "hhh": (
         "Two replies, shown as A and B in both orders; the reply whose letters get the higher "

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 from selfalign.evaluation.drawing.scales import number
+from selfalign.evaluation.figures import EvaluationResults, Measure
 from selfalign.evaluation.report.benchmarks import TITLES
 from selfalign.evaluation.report.provenance import config_digest, provenance_rows
 from selfalign.evaluation.report.run_view import RunView
-from selfalign.evaluation.results import ARM_TITLES, EvaluationResults, IntervalEstimate
+from selfalign.evaluation.report.verdict import baseline_note, p_text, verdict_lines
+from selfalign.evaluation.results import ARM_TITLES, ARMS, Arm, IntervalEstimate
 
 MISSING = "–"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -15,7 +17,10 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 def render_card(view: RunView) -> str:
     """The card; parts of the run that are not there yet are left out."""
-    blocks = [f"# {_safe(view.name)}", _summary(), _counts(view)]
+    blocks = [f"# {_safe(view.name)}", _summary()]
+    if view.results is not None:
+        blocks.append(_verdict(view.results))
+    blocks.append(_counts(view))
     if view.results is not None:
         blocks += [_answers(view.results), _benchmarks(view.results)]
     blocks.append(_digests(view))
@@ -27,6 +32,36 @@ def _summary() -> str:
         "A language model aligned with SELF-ALIGN: a base model answers its own prompts under a "
         "written constitution and is then trained on the answers without it."
     )
+
+
+def _verdict(results: EvaluationResults) -> str:
+    """What got worse and better, then every share with its interval and test."""
+    if not results.measures:
+        return ""
+    arms = [arm for arm in ARMS if any(arm in each.shares for each in results.measures)]
+    lines = [f"- {_safe(line)}" for line in verdict_lines(results)]
+    lines += [
+        f"- {ARM_TITLES[arm]} was left out: {_safe(reason)}."
+        for one in results.arms
+        for arm, reason in one.left_out.items()
+    ]
+    head = ("Share", *(ARM_TITLES[arm] for arm in arms))
+    rows = [
+        (_safe(each.title), *(_measured(each, arm, results.baseline) for arm in arms))
+        for each in results.measures
+    ]
+    body = "\n\n".join(("\n".join(lines), _table(head, rows), _safe(baseline_note())))
+    return _section("What changed", body)
+
+
+def _measured(each: Measure, arm: Arm, baseline: Arm | None) -> str:
+    share, test = each.shares.get(arm), each.tests.get(arm)
+    if share is None:
+        return MISSING
+    text = f"{_estimate(share)}, n = {number(share.n)}"
+    if arm == baseline:
+        return f"{text} (baseline)"
+    return f"{text}; +{test.won} -{test.lost}, {_safe(p_text(test.p))}" if test else text
 
 
 def _counts(view: RunView) -> str:
@@ -50,12 +85,19 @@ def _answers(results: EvaluationResults) -> str:
         (
             ARM_TITLES[each.arm],
             number(each.answered),
-            *map(_estimate, (each.direct, each.ended, each.usable)),
+            *map(
+                _estimate,
+                (each.direct, each.declined, each.loops, each.copies, each.introduces,
+                 each.other_language),
+            ),
             number(round(each.chars.value)) if each.chars else MISSING,
         )
         for each in results.summaries
-    ]
-    head = ("Arm", "Answers", "Direct", "Ends by itself", "Usable", "Characters")
+    ]  # fmt: skip
+    head = (
+        "Arm", "Answers", "Direct", "Declined", "Loops", "Copies of the prompt",
+        "Recited introduction", "Other language", "Characters",
+    )  # fmt: skip
     return _section("Held-out prompts", _table(head, rows)) if rows else ""
 
 

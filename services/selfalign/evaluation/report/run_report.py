@@ -6,15 +6,17 @@ from string import Template
 
 from selfalign.evaluation.drawing.markup import Markup, element, escape, join
 from selfalign.evaluation.drawing.scales import number, percent
+from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.report.answer_lengths import lengths_section
 from selfalign.evaluation.report.answers import answers_section
 from selfalign.evaluation.report.benchmarks import multiple_choice_section
 from selfalign.evaluation.report.funnel import funnel_section, rejections_section
+from selfalign.evaluation.report.headline import headline_section
 from selfalign.evaluation.report.losses import training_section
 from selfalign.evaluation.report.principles import principles_section
 from selfalign.evaluation.report.provenance import provenance_section
 from selfalign.evaluation.report.run_view import RunView
-from selfalign.evaluation.results import ARM_TITLES, EvaluationResults
+from selfalign.roles import MODEL_ROLES
 
 SECTIONS: dict[str, tuple[str, Callable[[RunView, int], Markup]]] = {
     "funnel": ("From seeds to rows", lambda view, samples: funnel_section(view)),
@@ -46,6 +48,7 @@ def render_report(view: RunView, samples: int = 6) -> str:
         style=_resource("report.css"),
         name=escape(view.name),
         lead=escape(_lead(view)),
+        headline=headline_section(view),
         tiles=element("div", *_tiles(view), class_="tiles"),
         contents=join(*contents),
         sections=join(*sections),
@@ -88,23 +91,26 @@ def _tiles(view: RunView) -> list[Markup]:
 
 
 def _result_tiles(results: EvaluationResults) -> list[Markup]:
-    usable = {each.arm: each.usable for each in results.summaries}
+    """Benchmarks with items enough for a figure: the few built-in ones make none."""
+    # The last model of a run that ended early (`--until engrave`) is the engraved one.
+    made = {arm.role for arm in results.arms}
+    last = [role for role in MODEL_ROLES if role in made][-1] if made else "base"
+    if last == "base":
+        return []
+    of_files = {
+        s.benchmark for arm in results.arms for s in arm.benchmarks if not s.source.built_in
+    }
     tiles = []
-    before, after = usable.get("base"), usable.get("final")
-    if before and after:
-        change = _change(before.value, after.value)
-        what = f"usable held-out answers, {ARM_TITLES['base']} → {ARM_TITLES['final']}"
-        tiles.append(_tile(change, what))
     for benchmark, name in (("hhh", "HHH accuracy"), ("truthfulqa", "TruthfulQA MC1")):
         found = {
             each.role: each.accuracy
             for each in results.accuracies
-            if each.benchmark == benchmark and each.category == ""
+            if each.benchmark == benchmark and benchmark in of_files and each.category == ""
         }
-        before, after = found.get("base"), found.get("final")
+        before, after = found.get("base"), found.get(last)
         if before and after:
             change = _change(before.value, after.value)
-            tiles.append(_tile(change, f"{name}, base → final, n = {number(after.n)}"))
+            tiles.append(_tile(change, f"{name}, base → {last}, n = {number(after.n)}"))
     return tiles
 
 

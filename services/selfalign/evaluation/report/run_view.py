@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from selfalign.errors import DataError, ObjectMissing
+from selfalign.evaluation.figures import EvaluationResults
 from selfalign.evaluation.report.run_stages import ReportStages
-from selfalign.evaluation.results import EvaluationResults
 from selfalign.storage.manifest import Manifest, read_manifest
 from selfalign.storage.store import Store
 from selfalign.storage.tables import latest_attempts, list_parts, parse_part, schema_of
@@ -125,7 +125,22 @@ def load_results(store: Store, stage_prefix: str) -> EvaluationResults | None:
     try:
         return EvaluationResults.model_validate_json(text)
     except ValueError as error:
+        if _of_earlier_version(text):
+            raise DataError(
+                f"{store.url}/{key}: results of an earlier version, which did not compare the "
+                "models; report.html beside it still shows them. To evaluate the models anew run "
+                "under another name with --reuse and this run's"
+            ) from error
         raise DataError(f"{store.url}/{key}: not results of this version: {error}") from error
+
+
+def _of_earlier_version(text: str) -> bool:
+    """Whether the text is results as they were before they had a version."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "summaries" in found and "version" not in found
 
 
 def load_loss_curve(store: Store, run_prefix: str, stage: str) -> LossCurve:

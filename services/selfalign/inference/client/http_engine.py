@@ -1,12 +1,14 @@
 """The Engine of every HTTP API: admission, retries, connections and counts around a dialect."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import TypeVar
 
+from selfalign.errors import RouteMissing
 from selfalign.inference.client.adapter_check import AdapterCheck
 from selfalign.inference.client.retry import RetryingCaller
-from selfalign.inference.contract.engine import Completion, EngineInfo
+from selfalign.inference.contract.engine import Completion, ContinuationScore, EngineInfo
 from selfalign.inference.contract.normalize import cut_at_stop, finish_reason, matching_logprob
 from selfalign.inference.dialects.dialect import ApiCall, Dialect, Generated
 from selfalign.inference.http.http_errors import status_error
@@ -40,6 +42,8 @@ class HttpEngine:
         self._completion_tokens = metrics.engine_completion_tokens
         self._top_logprobs = top_logprobs
         self._adapter_check = adapter_check
+        self._scores_at_once = True
+        """Until the server has said that it lacks the route."""
 
     async def generate(
         self, prompt: str, params: SamplingParams, *, seed: int | None, deadline_s: float
@@ -60,8 +64,28 @@ class HttpEngine:
         self, prompt: str, candidates: Sequence[str], *, deadline_s: float
     ) -> list[float | None]:
         call = self._dialect.next_token_logprobs(prompt, self._top_logprobs)
-        likely = await self._caller.run(lambda: self._send(call), deadline_s)
+        likely = await self._run(call, deadline_s)
         return [matching_logprob(candidate, likely) for candidate in candidates]
+
+    async def score(
+        self, prompt: str, continuations: Sequence[str], *, deadline_s: float
+    ) -> list[ContinuationScore]:
+        call = self._dialect.score_all(prompt, continuations) if self._scores_at_once else None
+        if call is not None:
+            try:
+                return await self._run(call, deadline_s)
+            except RouteMissing:
+                self._scores_at_once = False
+        ids_call = self._dialect.token_ids(prompt)
+        ids: list[int] | None = None
+        if ids_call is not None:
+            ids = await self._run(ids_call, deadline_s)
+        return await asyncio.gather(
+            *(
+                self._run(self._dialect.score(prompt, continuation, ids), deadline_s)
+                for continuation in continuations
+            )
+        )
 
     async def count_tokens(self, text: str) -> int | None:
         call = self._dialect.count_tokens(text)
@@ -81,11 +105,14 @@ class HttpEngine:
     async def close(self) -> None:
         await self._transport.close()
 
+    async def _run(self, call: ApiCall[Value], deadline_s: float) -> Value:
+        return await self._caller.run(lambda: self._send(call), deadline_s)
+
     async def _ask(self, call: ApiCall[Value]) -> Value:
         return await self._caller.run_unqueued(lambda: self._send(call), QUESTION_TIMEOUT_S)
 
     async def _send_admitted(self, call: ApiCall[Generated], deadline_s: float) -> Generated:
-        return await self._caller.run(lambda: self._send(call), deadline_s)
+        return await self._run(call, deadline_s)
 
     async def _send(self, call: ApiCall[Value]) -> Value:
         """One attempt; its failure as one of our errors."""

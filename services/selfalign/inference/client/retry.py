@@ -14,6 +14,8 @@ from selfalign.errors import (
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
+    LogprobsUnsupported,
+    RouteMissing,
 )
 from selfalign.inference.client.admission import Admission
 from selfalign.telemetry.metrics import Metrics
@@ -23,13 +25,15 @@ Result = TypeVar("Result")
 OUTCOMES: dict[type[EngineError], str] = {
     EngineOverloaded: "overloaded",
     EngineRejected: "rejected",
+    RouteMissing: "rejected",
+    LogprobsUnsupported: "rejected",
     EngineTimeout: "timeout",
     EngineUnauthorized: "unauthorized",
     EngineUnavailable: "unavailable",
     EngineError: "error",
 }
 # A retry makes these no better.
-FINAL = (EngineRejected, EngineUnauthorized)
+FINAL = (EngineRejected, EngineUnauthorized, LogprobsUnsupported)
 # Answers that take more than this share of the deadline: the engine's queue is too long.
 SLOW_SHARE = 0.5
 

@@ -31,6 +31,21 @@ class EngineInfo:
     max_concurrent_requests: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ContinuationScore:
+    """How likely an engine finds a continuation of a prompt."""
+
+    logprob: float
+    """Sum over the continuation's tokens, natural logarithm."""
+    tokens: int
+    """Tokens of the continuation."""
+
+    @property
+    def mean(self) -> float:
+        """Log-probability per token."""
+        return self.logprob / self.tokens if self.tokens else 0.0
+
+
 class Engine(Protocol):
     """One model behind an HTTP API. Safe for many concurrent calls on one event loop."""
 
@@ -59,6 +74,17 @@ class Engine(Protocol):
 
         None for a candidate that the engine did not report among its most likely tokens.
         Candidates are single tokens, with their leading space if they have one.
+        """
+        ...
+
+    async def score(
+        self, prompt: str, continuations: Sequence[str], *, deadline_s: float
+    ) -> list[ContinuationScore]:
+        """Log-probability of each continuation given the prompt.
+
+        Raises:
+            LogprobsUnsupported: the engine gives none for a prompt's tokens.
+            EngineError: as for `generate`.
         """
         ...
 

@@ -1,10 +1,10 @@
 """The contract of a dialect: what one HTTP API wants to hear, and how its answers read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from selfalign.inference.contract.engine import EngineInfo, FinishReason
+from selfalign.inference.contract.engine import ContinuationScore, EngineInfo, FinishReason
 from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import MAX_STOP_SEQUENCES, SamplingParams
 
@@ -79,6 +79,34 @@ class Dialect(Protocol):
         The keys are the tokens' texts as the engine shows them, the leading space included where
         it does. Of the distribution itself: temperature and penalties play no part.
         """
+        ...
+
+    def score_all(
+        self, prompt: str, continuations: Sequence[str]
+    ) -> ApiCall[list[ContinuationScore]] | None:
+        """All continuations in one request, by an API made for it; None without one.
+
+        A server of the kind may lack the route and answer 404: `score` is asked then, and from
+        then on.
+        """
+        ...
+
+    def score(
+        self, prompt: str, continuation: str, prompt_ids: Sequence[int] | None
+    ) -> ApiCall[ContinuationScore]:
+        """One continuation, by the log-probabilities that the API gives of a prompt's tokens.
+
+        A token that stands across the border counts with the continuation where the API tells ids,
+        with the prompt where it tells offsets; prompts that end at a token's border have none.
+        `read` raises LogprobsUnsupported where the server left them out.
+
+        Args:
+            prompt_ids: The prompt's tokens, of `token_ids`; None where there is no such API.
+        """
+        ...
+
+    def token_ids(self, text: str) -> ApiCall[list[int]] | None:
+        """The tokens of `text`, special tokens included; None without such an API."""
         ...
 
     def count_tokens(self, text: str) -> ApiCall[int] | None:

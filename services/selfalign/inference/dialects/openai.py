@@ -1,13 +1,14 @@
 """OpenAI's completion API, as vLLM, SGLang, llama.cpp and TGI speak it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, TypedDict
 
 from pydantic import BaseModel, Field
 
-from selfalign.inference.contract.engine import EngineInfo, FinishReason
+from selfalign.inference.contract.engine import ContinuationScore, EngineInfo, FinishReason
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
 from selfalign.inference.dialects.json_answer import parse
+from selfalign.inference.dialects.prompt_scores import read_echo
 from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 
@@ -86,6 +87,23 @@ class OpenAIDialect:
     def next_token_logprobs(self, prompt: str, top: int) -> ApiCall[Mapping[str, float]]:
         parameters = {"max_tokens": 1, "temperature": 0.0, "logprobs": top}
         return ApiCall(self._completion_request(prompt, parameters), _read_top_logprobs)
+
+    def score_all(self, prompt: str, continuations: Sequence[str]) -> None:
+        return None
+
+    def score(
+        self, prompt: str, continuation: str, prompt_ids: Sequence[int] | None
+    ) -> ApiCall[ContinuationScore]:
+        text = prompt + continuation
+        # One token, not none: some servers refuse none, and what it is plays no part.
+        parameters = {"max_tokens": 1, "temperature": 0.0, "logprobs": 1, "echo": True}
+        return ApiCall(
+            self._completion_request(text, parameters),
+            lambda response: read_echo(response, len(prompt), len(text)),
+        )
+
+    def token_ids(self, text: str) -> None:
+        return None
 
     def count_tokens(self, text: str) -> None:
         return None

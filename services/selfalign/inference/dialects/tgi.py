@@ -4,14 +4,15 @@ Completions are asked of /generate: streams report errors with status 200, and /
 bypasses the prefix cache (as decoder_input_details does).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypedDict, get_args
 
 from pydantic import BaseModel, JsonValue, RootModel
 
-from selfalign.inference.contract.engine import EngineInfo, FinishReason
+from selfalign.inference.contract.engine import ContinuationScore, EngineInfo, FinishReason
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
 from selfalign.inference.dialects.json_answer import parse
+from selfalign.inference.dialects.prompt_scores import read_prefill, read_scores
 from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 
@@ -29,6 +30,7 @@ class TgiParameters(TypedDict, total=False):
     stop: list[str]
     top_n_tokens: int
     adapter_id: str
+    decoder_input_details: bool
 
 
 def sampling_parameters(target: Target, params: SamplingParams, seed: int | None) -> TgiParameters:
@@ -71,6 +73,31 @@ class TgiDialect:
         if self._target.adapter_id is not None:
             parameters["adapter_id"] = self._target.adapter_id
         return ApiCall(self._generate_request(prompt, parameters), _read_top_tokens)
+
+    def score_all(
+        self, prompt: str, continuations: Sequence[str]
+    ) -> ApiCall[list[ContinuationScore]] | None:
+        """Our model-server's own route, which knows no adapters; TGI answers 404."""
+        if self._target.adapter_id is not None:
+            return None
+        body = {"inputs": prompt, "continuations": list(continuations)}
+        return ApiCall(HttpRequest("POST", f"{self._target.url}/score", body), read_scores)
+
+    def score(
+        self, prompt: str, continuation: str, prompt_ids: Sequence[int] | None
+    ) -> ApiCall[ContinuationScore]:
+        parameters: TgiParameters = {"max_new_tokens": 1, "decoder_input_details": True}
+        if self._target.adapter_id is not None:
+            parameters["adapter_id"] = self._target.adapter_id
+        before = list(prompt_ids or ())
+        return ApiCall(
+            self._generate_request(prompt + continuation, parameters),
+            lambda response: read_prefill(response, before),
+        )
+
+    def token_ids(self, text: str) -> ApiCall[list[int]] | None:
+        request = HttpRequest("POST", f"{self._target.url}/tokenize", {"inputs": text})
+        return ApiCall(request, _read_ids)
 
     def count_tokens(self, text: str) -> ApiCall[int] | None:
         request = HttpRequest("POST", f"{self._target.url}/tokenize", {"inputs": text})
@@ -126,6 +153,14 @@ class _AnswerTopTokens(BaseModel):
     details: _TopDetails | None = None
 
 
+class _TokenId(BaseModel):
+    id: int
+
+
+class _TokenIds(RootModel[list[_TokenId]]):
+    """Of /tokenize."""
+
+
 class _Info(BaseModel):
     model_id: str = ""
     max_input_tokens: int | None = None
@@ -175,6 +210,10 @@ def _read_top_tokens(response: HttpResponse) -> Mapping[str, float]:
     details = parse(response, _AnswerTopTokens).details
     top = (details.top_tokens if details else None) or [[]]
     return {token.text: token.logprob for token in top[0]}
+
+
+def _read_ids(response: HttpResponse) -> list[int]:
+    return [token.id for token in parse(response, _TokenIds).root]
 
 
 def _read_count(response: HttpResponse) -> int:

@@ -10,6 +10,7 @@ from selfalign.errors import (
     EngineRejected,
     EngineUnauthorized,
     EngineUnavailable,
+    RouteMissing,
 )
 from selfalign.inference.http.http_messages import HttpResponse
 
@@ -30,7 +31,7 @@ def status_error(response: HttpResponse) -> EngineError:
     if status == 429:
         return EngineOverloaded(text)
     if status in (404, 405):
-        return EngineRejected(f"{text}; are engine.url and engine.kind those of this server?")
+        return RouteMissing(f"{text}; are engine.url and engine.kind those of this server?")
     if status == 413:
         return EngineRejected(f"{text}; the prompt is larger than the engine's payload limit")
     if status == 424:

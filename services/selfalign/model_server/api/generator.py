@@ -16,7 +16,12 @@ from selfalign.model_server.api.validation import (
     validate,
 )
 from selfalign.model_server.batching.engine_thread import EngineThread
-from selfalign.model_server.batching.token_events import Event, FailureEvent, TokenEvent
+from selfalign.model_server.batching.token_events import (
+    Event,
+    FailureEvent,
+    ScoreEvent,
+    TokenEvent,
+)
 from selfalign.model_server.batching.tokenizer import TextTokenizer
 
 
@@ -62,8 +67,15 @@ class Generator:
         finally:
             self.taken -= count
 
-    async def complete(self, inputs: str, parameters: GenerateParameters) -> list[Generation]:
+    async def complete(
+        self, inputs: str, parameters: GenerateParameters, *, templated: bool = False
+    ) -> list[Generation]:
         """Runs a request, best_of times, to its end; the likeliest generation first.
+
+        Args:
+            inputs: The prompt.
+            parameters: How to go on from it.
+            templated: A chat template made the prompt, so that its special tokens are in it.
 
         Raises:
             ServiceError: overloaded, invalid or failed.
@@ -71,7 +83,7 @@ class Generator:
         received = time.perf_counter()
         wanted = min(max(parameters.best_of or 1, 1), self.limits.max_best_of)
         with self.permits(wanted):
-            valid = self.check(inputs, parameters)
+            valid = self.check(inputs, parameters, templated=templated)
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [
@@ -87,15 +99,27 @@ class Generator:
         return sorted(generations, key=lambda one: one.mean_logprob, reverse=True)
 
     def check(
-        self, inputs: str, parameters: GenerateParameters, *, streaming: bool = False
+        self,
+        inputs: str,
+        parameters: GenerateParameters,
+        *,
+        streaming: bool = False,
+        templated: bool = False,
     ) -> ValidRequest:
-        """Validates.
+        """Validates; see `complete` for the arguments.
 
         Raises:
             ServiceError: 422.
         """
         try:
-            return validate(inputs, parameters, self.limits, self.tokenizer, streaming=streaming)
+            return validate(
+                inputs,
+                parameters,
+                self.limits,
+                self.tokenizer,
+                streaming=streaming,
+                templated=templated,
+            )
         except InvalidRequest as error:
             self.metrics.count("tgi_request_failure", 'err="validation"')
             raise ServiceError(422, f"Input validation error: {error}", "validation") from error
@@ -126,6 +150,7 @@ class Generator:
         try:
             while generation.finish_reason is None:
                 event = await generation.events.get()
+                assert not isinstance(event, ScoreEvent)
                 if isinstance(event, FailureEvent):
                     self.metrics.count("tgi_request_failure", 'err="generation"')
                     generation.finish_reason = "length"

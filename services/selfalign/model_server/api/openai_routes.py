@@ -11,11 +11,7 @@ from aiohttp import web
 from selfalign.model_server.api.event_stream import open_stream, sse
 from selfalign.model_server.api.generation import Generation
 from selfalign.model_server.api.generator import Generator, ServiceError
-from selfalign.model_server.api.request_bodies import (
-    CompletionRequest,
-    GenerateParameters,
-    read_body,
-)
+from selfalign.model_server.api.request_bodies import CompletionRequest, read_body
 from selfalign.model_server.api.responses import Json
 from selfalign.model_server.api.tgi_routes import VERSION, ServedModel
 from selfalign.model_server.batching.token_events import Token
@@ -44,7 +40,7 @@ class OpenAiRoutes:
             raise ServiceError(422, message, "batch size exceeded")
         if body.stream:
             return await self._stream(request, body, prompts)
-        parameters = generate_parameters(body)
+        parameters = body.parameters()
         gathered = await asyncio.gather(
             *(self.generator.complete(prompt, parameters) for prompt in prompts),
             return_exceptions=True,
@@ -73,11 +69,11 @@ class OpenAiRoutes:
                 "index": index,
                 "text": generation.text,
                 "logprobs": _logprobs(body, generation.tokens, generation.tops),
-                "finish_reason": _finish_reason(generation),
+                "finish_reason": finish_reason(generation),
             }
             for index, generation in enumerate(generations)
         ]
-        return {**self._head(), "choices": choices, "usage": _usage(generations)}
+        return {**self._head(), "choices": choices, "usage": usage(generations)}
 
     async def _stream(
         self, request: web.Request, body: CompletionRequest, prompts: Sequence[str]
@@ -112,7 +108,7 @@ class OpenAiRoutes:
         received = time.perf_counter()
         try:
             with self.generator.permits():
-                valid = self.generator.check(prompt, generate_parameters(body), streaming=True)
+                valid = self.generator.check(prompt, body.parameters(), streaming=True)
                 generation = self.generator.begin(valid, received)
                 async with aclosing(self.generator.follow(generation)) as events:
                     async for event in events:
@@ -124,31 +120,14 @@ class OpenAiRoutes:
                         }
                         chunk = {**self._head(), "choices": [choice]}
                         if event.finish_reason is not None:
-                            chunk["usage"] = _usage([generation])
+                            chunk["usage"] = usage([generation])
                         yield sse(chunk)
         except ServiceError as error:
             yield sse({"error": {"message": error.message, "http_status_code": 422}})
 
 
-def generate_parameters(body: CompletionRequest) -> GenerateParameters:
-    """The native parameters; temperature 0 means greedy decoding, as OpenAI's clients expect."""
-    greedy = body.temperature == 0
-    stop = [body.stop] if isinstance(body.stop, str) else body.stop
-    return GenerateParameters(
-        temperature=None if greedy else body.temperature,
-        repetition_penalty=body.repetition_penalty,
-        frequency_penalty=body.frequency_penalty,
-        top_p=None if greedy or body.top_p == 1 else body.top_p,
-        do_sample=not greedy,
-        max_new_tokens=body.max_tokens,
-        stop=stop or [],
-        details=True,
-        seed=body.seed,
-        top_n_tokens=body.logprobs,
-    )
-
-
-def _finish_reason(generation: Generation) -> str:
+def finish_reason(generation: Generation) -> str:
+    """OpenAI's word for why a generation ended."""
     return "length" if generation.finish_reason == "length" else "stop"
 
 
@@ -169,7 +148,8 @@ def _logprobs(
     }
 
 
-def _usage(generations: Sequence[Generation]) -> dict[str, int]:
+def usage(generations: Sequence[Generation]) -> dict[str, int]:
+    """Tokens that were read and written."""
     prompt = sum(len(generation.valid.prompt.tokens) for generation in generations)
     completion = sum(len(generation.tokens) for generation in generations)
     return {

@@ -61,11 +61,10 @@ class TokenizeRequest(Body):
     inputs: StrictStr
 
 
-class CompletionRequest(Body):
-    """Body of /v1/completions, OpenAI's legacy completion API."""
+class OpenAiRequest(Body):
+    """What the bodies of OpenAI's routes have in common."""
 
     model: StrictStr | None = None
-    prompt: StrictStr | list[StrictStr]
     max_tokens: U32 | None = None
     temperature: Real | None = None
     top_p: Real | None = None
@@ -74,8 +73,35 @@ class CompletionRequest(Body):
     seed: U64 | None = None
     stop: StrictStr | list[StrictStr] | None = None
     stream: StrictBool = False
+
+    def native(self, max_new_tokens: int | None, top_n_tokens: int | None) -> GenerateParameters:
+        """The native parameters; temperature 0 is greedy decoding, as OpenAI's clients expect."""
+        greedy = self.temperature == 0
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop
+        return GenerateParameters(
+            temperature=None if greedy else self.temperature,
+            repetition_penalty=self.repetition_penalty,
+            frequency_penalty=self.frequency_penalty,
+            top_p=None if greedy or self.top_p == 1 else self.top_p,
+            do_sample=not greedy,
+            max_new_tokens=max_new_tokens,
+            stop=stop or [],
+            details=True,
+            seed=self.seed,
+            top_n_tokens=top_n_tokens,
+        )
+
+
+class CompletionRequest(OpenAiRequest):
+    """Body of /v1/completions, OpenAI's legacy completion API."""
+
+    prompt: StrictStr | list[StrictStr]
     logprobs: U32 | None = None
     """How many likely tokens to report at each place; TGI ignores it, this server answers it."""
+
+    def parameters(self) -> GenerateParameters:
+        """What it asks of the engine."""
+        return self.native(self.max_tokens, self.logprobs)
 
 
 class BodyError(Exception):

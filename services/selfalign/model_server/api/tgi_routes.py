@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
+from selfalign.model_server.api.chat_template import ChatTemplate
 from selfalign.model_server.api.event_stream import send_events, sse
 from selfalign.model_server.api.generator import Generator, ServiceError
 from selfalign.model_server.api.request_bodies import (
@@ -28,6 +29,8 @@ class ServedModel:
     model_id: str
     payload_limit: int = 2_000_000
     """Bytes of a request's body."""
+    chat_template: ChatTemplate | None = None
+    """None: the model takes no chats."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,9 @@ def validate(
     tokenizer: TextTokenizer,
     *,
     streaming: bool = False,
+    templated: bool = False,
 ) -> ValidRequest:
-    """Checks the values and encodes the text.
+    """Checks the values and encodes the text, which has its special tokens if it is `templated`.
 
     Raises:
         InvalidRequest: naming the parameter and what it must be.
@@ -55,7 +56,9 @@ def validate(
     _check_limits(parameters, limits)
     if not inputs:
         raise InvalidRequest("`inputs` cannot be empty")
-    tokens = tokenizer.encode(inputs, keep_last=parameters.truncate)
+    tokens = tokenizer.encode(
+        inputs, keep_last=parameters.truncate, add_special_tokens=not templated
+    )
     if not tokens:
         raise InvalidRequest("`inputs` cannot be empty")
     return ValidRequest(

@@ -22,6 +22,8 @@ class Prompt:
     stop: tuple[str, ...] = ()
     prefill_logprobs: bool = False
     """Whether the log-probabilities of the prompt's own tokens are wanted too."""
+    score_from: int | None = None
+    """Given: nothing is generated; the tokens from this place on are scored, after those before."""
 
 
 @dataclass(eq=False, slots=True)
@@ -50,6 +52,11 @@ class ActiveRequest:
     def single(self) -> bool:
         """Whether one token ends it: its keys and values are not kept."""
         return self.prompt.max_new_tokens == 1
+
+    @property
+    def shareable(self) -> TokenIds:
+        """The tokens of which a prefix may be made: those that are scored need hidden states."""
+        return self.tokens[: self.prompt.score_from]
 
     @property
     def prefix_length(self) -> int:

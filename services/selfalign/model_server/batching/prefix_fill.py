@@ -5,13 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from selfalign.model_server.batching.active_request import ActiveRequest
+from selfalign.model_server.batching.given_tokens import given_logprobs
 from selfalign.model_server.batching.prefix_cache import PrefixEntry, PrefixUse, TokenIds
 from selfalign.model_server.transformer.causal_lm import CausalLM
 from selfalign.model_server.transformer.kv_cache import PrefixBuffer
-
-LOGIT_ROWS = 256
-"""Prompt log-probabilities are computed for this many positions at once: the scores of a whole
-prompt, (tokens, vocabulary) in fp32, would take more memory than a small model."""
 
 
 @dataclass(slots=True)
@@ -44,12 +41,8 @@ class PrefixFill:
             hidden: (chunk, hidden).
             following: (chunk,), or one less at the prompt's end, which nothing follows.
         """
-        values: list[float] = []
-        for start in range(0, len(following), LOGIT_ROWS):
-            targets = torch.from_numpy(following[start : start + LOGIT_ROWS])
-            logits = self.model.logits(hidden[start : start + len(targets)])
-            scores = torch.log_softmax(logits, dim=-1).gather(1, targets.unsqueeze(1))
-            values.extend(scores.squeeze(1).tolist())
+        found = given_logprobs(self.model, hidden, torch.from_numpy(following))
+        values: list[float] = found.tolist()
         return values
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from selfalign.model_server.batching.active_request import ActiveRequest
+from selfalign.model_server.batching.given_tokens import scores
 from selfalign.model_server.batching.prefix_cache import PrefixUse
 from selfalign.model_server.batching.sampler import SampledToken, sample
 from selfalign.model_server.batching.token_events import Token, TokenEvent
@@ -43,8 +44,18 @@ class RunningBatch:
         hidden, ragged = self.model.prefill(suffixes, prefix, sink)
         # Only the last token of each row is followed by a new one: the head, the largest product
         # of a small model, runs over rows, not tokens.
-        logits = self.model.logits(hidden[ragged.last])
-        self._send(new, sample(logits, [request.sampling for request in new]))
+        going = [n for n, request in enumerate(new) if request.prompt.score_from is None]
+        if going:
+            logits = self.model.logits(hidden[ragged.last[going]])
+            rows = [new[n] for n in going]
+            self._send(rows, sample(logits, [row.sampling for row in rows]))
+        given = [(n, row) for n, row in enumerate(new) if row.prompt.score_from is not None]
+        if given:
+            for (_, row), score in zip(
+                given, scores(self.model, given, hidden, ragged), strict=True
+            ):
+                if not row.cancelled:
+                    row.deliver(score)
 
     def decode(self) -> None:
         """One more token for every row."""

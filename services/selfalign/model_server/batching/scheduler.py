@@ -121,7 +121,7 @@ class Scheduler:
             self._filling = score_prompt(self._model, head)
             return
         running = self.batch.prefixes()
-        use = self.prefixes.find(head.tokens, running)
+        use = self.prefixes.find(head.shareable, running)
         known = use.length if use is not None else 0
         shared = self._length_to_share(head, known)
         if shared >= known + MIN_SHARED:
@@ -144,11 +144,12 @@ class Scheduler:
 
     def _length_to_share(self, head: ActiveRequest, known: int) -> int:
         """How many tokens of the prompt should lie in a prefix, beyond the `known` ones or not."""
-        others = [other.tokens for other in self._behind(head)[:LOOK_AHEAD]]
-        shared = shared_with_waiting(head.tokens, others)
-        if len(head.tokens) - max(known, shared) > MAX_SUFFIX:
+        tokens = head.shareable
+        others = [other.shareable for other in self._behind(head)[:LOOK_AHEAD]]
+        shared = shared_with_waiting(tokens, others)
+        if len(tokens) - max(known, shared) > MAX_SUFFIX:
             # As a prefix it is computed in chunks, and the next turn of a dialogue finds it again.
-            return (len(head.tokens) - 1) // ROUNDING * ROUNDING
+            return (len(tokens) - 1) // ROUNDING * ROUNDING
         return shared
 
     def _behind(self, head: ActiveRequest) -> list[ActiveRequest]:
@@ -166,7 +167,7 @@ class Scheduler:
             if other.prompt.prefill_logprobs or not (free or other.single):
                 continue
             # Another prefix, or more of this one: its turn comes as the first of its own kind.
-            if self.prefixes.find(other.tokens, running) != use:
+            if self.prefixes.find(other.shareable, running) != use:
                 continue
             own = len(other.tokens) - (use.length if use is not None else 0)
             # Not `continue`: shorter ones that came later would overtake it again and again.

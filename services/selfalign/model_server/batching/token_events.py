@@ -33,4 +33,13 @@ class FailureEvent:
     message: str
 
 
-Event = TokenEvent | FailureEvent
+@dataclass(frozen=True, slots=True)
+class ScoreEvent:
+    """How likely the given tokens are; a request that is scored has no other event."""
+
+    logprob: float
+    """Sum over the tokens, natural logarithm."""
+    tokens: int
+
+
+Event = TokenEvent | ScoreEvent | FailureEvent

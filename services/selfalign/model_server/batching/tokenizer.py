@@ -44,13 +44,15 @@ class TextTokenizer:
             if token.special
         )
 
-    def encode(self, text: str, keep_last: int | None = None) -> list[int]:
-        """Token ids, with the special tokens that the tokenizer adds by itself.
+    def encode(
+        self, text: str, keep_last: int | None = None, *, add_special_tokens: bool = True
+    ) -> list[int]:
+        """Token ids, with the special tokens that the tokenizer adds by itself if that is wanted.
 
         `keep_last` cuts the text at its start; special tokens that stand there are kept, as TGI
         keeps them.
         """
-        encoding = self._tokenizer.encode(text)
+        encoding = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
         ids: list[int] = encoding.ids
         if keep_last is None or len(ids) <= keep_last:
             return ids

@@ -7,12 +7,16 @@ from pydantic import Field, field_serializer
 
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.inference.client.engine_settings import EngineSettings
+from selfalign.layout.chat_template import ChatTemplate
+from selfalign.layout.contract import LayoutChoice
 from selfalign.model_server.server_options import ModelServerOptions
+from selfalign.pipeline.run.prompts_settings import PromptsSettings, TopicsSettings
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
 from selfalign.settings.tls import ClientTls
+from selfalign.training_settings.end_of_turn import EndOfTurn
 from selfalign.training_settings.run_section import TrainingSection
 from selfalign.weights.source import Weights, parse_weights
 
@@ -31,34 +35,6 @@ class ModelSettings(Section):
     def weights(self) -> Weights:
         """`base` as a value. Raises ConfigError, ModelError; see parse_weights."""
         return parse_weights(self.base, "model.base")
-
-
-class TopicsSettings(Section):
-    """Stage `topics`."""
-
-    count: PositiveInt = 3000
-    """Accepted topics wanted over all question types, shared out evenly."""
-    max_completions: PositiveInt = 400
-    """Completions that one question type may use before it gives up on its quota."""
-
-
-class PromptsSettings(Section):
-    """Stage `prompts`."""
-
-    count: PositiveInt = 360_000
-    """Accepted prompts for training, without the held-out ones; exactly this number is kept."""
-    topic_guided_share: Share = 0.27
-    """Share of topic-guided prompts (99,121 of 366,718 in the paper)."""
-    completions_per_unit: PositiveInt = 64
-    """Completions, or topic hints, of one unit of work."""
-    expected_per_completion: Annotated[float, Field(gt=0.0)] = 10.0
-    """Candidates that survive out of one self-instruct completion: sizes the first round."""
-    expected_per_hint: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
-    """The same for one topic hint."""
-    max_rounds: PositiveInt = 6
-    """Rounds of generation before the stage gives up on `count`."""
-    rouge_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
-    """Prompts whose ROUGE-L F-measure with a kept one exceeds this are duplicates."""
 
 
 class RowsSettings(Section):
@@ -132,6 +108,13 @@ class RunConfig(Section):
     seed: Seed = 42
     """All seeds of sampling, selection and training follow from it."""
     model: ModelSettings
+    layout: LayoutChoice = "auto"
+    """How the student is trained and asked: in the base model's own chat template, or under the
+    published headers. auto: the template where the model has one; a run that is there keeps what
+    it began with."""
+    chat_template: ChatTemplate | None = None
+    """The base model's chat template. Found beside the model when the run starts, and kept with
+    the run; give it where the runner cannot look into the model's folder."""
     constitution: Path | None = None
     """Your own constitution; the built-in one by default."""
     task_seeds: Path | None = None
@@ -145,6 +128,10 @@ class RunConfig(Section):
     prompts: PromptsSettings = PromptsSettings()
     rows: RowsSettings = RowsSettings()
     align: PrincipleEngineSettings = PrincipleEngineSettings()
+    end_of_turn: EndOfTurn = "token"
+    """What ends a complete answer in the trainings of stages 3 and 4. token: the model's own end of
+    turn, so that an answer ends by itself in any engine. marker: the header of the user's next turn
+    and no token, as published; whoever asks the model then has to stop it there."""
     engrave: TrainingSection = TrainingSection()
     """Hyper-parameters of stage 3; base model, data, layout and output are filled in by the
     pipeline."""

@@ -1,12 +1,11 @@
-"""Settings that earlier versions spelled otherwise, or did not have.
+"""Settings that earlier versions spelled otherwise.
 
 A run file is the user's to correct. What a run has stored (run.yaml, and the settings in the
-fingerprints of its manifests) stays as it was written, so it is translated when it is read.
-
-Whoever adds a setting that a stage depends on adds it to ADDED, so that stored runs go on.
+fingerprints of its manifests) stays as it was written, so it is translated when it is read. What it
+did not have at all stands in later_settings.py.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import reduce
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from selfalign.errors import ConfigError
+from selfalign.pipeline.run.later_settings import ADDED, ADDED_FILES, READ_WITH
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,12 @@ class Moved:
     new: str
     words: Mapping[Any, Any] = field(default_factory=dict)
     """Old value -> new value; a value that is not in it stays the same."""
+    convert: Callable[[Any], Any] | None = None
+    """Old value -> new value, where no list of words can say it."""
+
+    def new_value(self, value: Any) -> Any:  # noqa: ANN401 - a setting of any type
+        """The value in the new spelling."""
+        return self.convert(value) if self.convert else self.words.get(value, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,14 @@ class Joined:
     """What else the section holds, with the values that gave the results of before."""
 
 
+def _two_sources(share: Any) -> Any:  # noqa: ANN401 - what a file says, right or wrong
+    """prompts.topic_guided_share as shares of the two sources that there were."""
+    if not isinstance(share, int | float):
+        return share
+    others = {"template": 0.0, "file": 0.0}
+    return {"self_instruct": round(1 - share, 6), "topic_guided": float(share), **others}
+
+
 _SAMPLING = ("max_new_tokens", "temperature", "top_p", "repetition_penalty")
 _JOINED = tuple(
     Joined(section, _SAMPLING, "sampling", {"top_k": 0, "stop": []})
@@ -47,16 +61,13 @@ _JOINED = tuple(
 MOVED = (
     Moved("align.mode", "align.calls", {"one_call": "one", "two_call": "two"}),
     Moved("evaluate.constitution_calls", "evaluate.calls"),
+    Moved("prompts.topic_guided_share", "prompts.sources", convert=_two_sources),
     *(
         Moved(f"{group.section}.{name}", f"{group.section}.{group.into}.{name}")
         for group in _JOINED
         for name in group.names
     ),
 )
-
-
-ADDED: Mapping[str, Any] = {}
-"""Dotted settings that stored runs may lack -> the value that gives their results."""
 
 
 def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
@@ -66,7 +77,7 @@ def refuse_old_spellings(values: Mapping[str, Any], origin: str) -> None:
         ConfigError: with the new spelling of each.
     """
     found = [
-        f"{moved.old}: is now {moved.new}: {_text(moved.words.get(value, value))}"
+        f"{moved.old}: is now {moved.new}: {_text(moved.new_value(value))}"
         for moved, value in _old_settings(values)
     ]
     if len(found) == 1:
@@ -90,7 +101,7 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         place = result
         for parent in parents:
             place = place.setdefault(parent, {})
-        place.setdefault(last, moved.words.get(value, value))
+        place.setdefault(last, moved.new_value(value))
     moved_names = {moved.old for moved, _ in found}
     for group in _JOINED:
         if any(f"{group.section}.{name}" in moved_names for name in group.names):
@@ -100,7 +111,7 @@ def translated(values: Mapping[str, Any]) -> dict[str, Any]:
         *parents, last = dotted.split(".")
         place = reduce(lambda place, name: place.get(name, {}), parents, result)
         # A fingerprint has the sections of its stage alone.
-        if place:
+        if place and (parents or not result.keys().isdisjoint(READ_WITH[dotted])):
             place.setdefault(last, value)
     return result
 
@@ -110,10 +121,12 @@ def translated_fingerprint(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
 
     Digests of manifests are always taken of what is stored.
     """
-    return {
-        name: translated(value) if name == "settings" else value
-        for name, value in fingerprint.items()
-    }
+    found = dict(fingerprint)
+    settings = found.get("settings", {})
+    if "files" in found:
+        added = {name: "builtin" for name in ADDED_FILES if name.partition(".")[0] in settings}
+        found["files"] = {**added, **found["files"]}
+    return {**found, "settings": translated(settings)}
 
 
 def _old_settings(values: Mapping[str, Any]) -> Iterator[tuple[Moved, Any]]:

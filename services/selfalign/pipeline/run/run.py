@@ -7,6 +7,7 @@ import yaml
 
 from selfalign.errors import ConfigError, ObjectExists, ObjectMissing
 from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.layout import keep_layout
 from selfalign.pipeline.run.run_file import parse_stored_config
 from selfalign.storage.manifest import Manifest, read_manifest
 from selfalign.storage.store import Store
@@ -76,6 +77,8 @@ def dump_config(config: RunConfig, *, executor: bool = True) -> str:
 def create_or_resume(store: Store, config: RunConfig) -> tuple[Run, dict[str, Any]]:
     """Writes run.yaml for a new run; for one that is there returns what differs from it.
 
+    A run that is there keeps the layout that it began with, unless `config` asks for another.
+
     Returns:
         The run, and {dotted key: (stored, asked for)} of method settings that differ.
     """
@@ -84,7 +87,8 @@ def create_or_resume(store: Store, config: RunConfig) -> tuple[Run, dict[str, An
         store.create(run.config_key, dump_config(config).encode())
     except ObjectExists:
         stored = open_run(store, config.name).config
-        return run, differences(method_settings(stored), method_settings(config))
+        run = Run(store, keep_layout(config, stored))
+        return run, differences(method_settings(stored), method_settings(run.config))
     return run, {}
 
 

@@ -45,8 +45,22 @@ def _over_profile(values: dict[str, Any], origin: str) -> RunConfig:
             f"{origin}: profile: {profile!r} is unknown; expected one of "
             + ", ".join(get_args(Profile))
         )
-    merged = deep_merge(profile_defaults(profile), values)
-    return validate(RunConfig, merged, origin)
+    defaults = profile_defaults(profile)
+    sources = _nested(values, "prompts", "sources")
+    if isinstance(sources, dict):
+        # Shares that the file leaves out are none, and not the profile's: they would add up to 2.
+        defaults.get("prompts", {}).pop("sources", None)
+        if not sources.get("topic_guided"):
+            # No stage would read the topics.
+            defaults.setdefault("topics", {})["count"] = 0
+    return validate(RunConfig, deep_merge(defaults, values), origin)
+
+
+def _nested(values: object, *names: str) -> object:
+    """The value below `names`; None where there is none."""
+    for name in names:
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
 
 
 def profile_defaults(profile: str) -> dict[str, Any]:

@@ -1,12 +1,19 @@
 """Checks of everything that can be wrong, before any work starts."""
 
+from collections.abc import Sequence
+
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import FingerprintMismatch
 from selfalign.evaluation.benchmark_files import load_benchmarks
+from selfalign.evaluation.probes.probes_file import load_probes
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
-from selfalign.pipeline.run.run import Run, create_or_resume
+from selfalign.pipeline.run.layout import choose_layout
+from selfalign.pipeline.run.run import Run, config_key, create_or_resume
 from selfalign.pipeline.runner.fingerprint import describe_differences, file_digest
+from selfalign.pipeline.stages.kinds.stage import Stage
+from selfalign.pipeline.stages.own_prompts import check_own_prompts
+from selfalign.pipeline.stages.prompt_plan import template_turn
 from selfalign.pipeline.stages.register import STAGES
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.storage.store import Store
@@ -19,10 +26,17 @@ def prepare(store: Store, config: RunConfig) -> Run:
     Raises:
         StoreNotWritable, StoreError: the store does not take objects.
         FingerprintMismatch: the run exists with other settings; each difference is shown.
-        ConfigError, DataError: a file that the run names is missing or wrong.
+        ConfigError, DataError: a file that the run names is missing or wrong, or the base model's
+            chat template cannot be used.
+        ModelError: the base model's files cannot be read.
     """
     check_files(config)
     store.check_writable()
+    check_own_prompts(store, config)
+    if not store.exists(config_key(config.name)):
+        config = choose_layout(config)
+        if config.prompts.sources.template:
+            template_turn(Run(store, config))
     run, found = create_or_resume(store, config)
     if found:
         raise FingerprintMismatch(describe_differences(found, f"run {config.name!r} exists with"))
@@ -37,10 +51,11 @@ def check_files(config: RunConfig) -> None:
     for name in {name for stage in STAGES for name in stage.files}:
         file_digest(config, name)
     load_benchmarks(config.evaluate)
+    load_probes(config.evaluate.probes_file)
     weights_digest(config.model.weights)
 
 
-def check_stages(run: Run, executor: Executor) -> None:
-    """Has each stage refuse what would only fail when its turn comes."""
-    for stage in STAGES:
+def check_stages(run: Run, executor: Executor, stages: Sequence[Stage]) -> None:
+    """Has each of the stages refuse what would only fail when its turn comes."""
+    for stage in stages:
         stage.check(run, executor)

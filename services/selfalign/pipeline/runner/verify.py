@@ -57,7 +57,8 @@ def _upstream_fault(
     stage: Stage, manifest: Manifest, manifests: Mapping[str, Manifest | None]
 ) -> str:
     recorded = manifest.fingerprint.get("upstream", {})
-    for name in stage.after:
+    taken_in = [name for name in stage.after_if_done if name in recorded]
+    for name in (*stage.after, *taken_in):
         upstream = manifests[name]
         if upstream is None:
             return f"{name} has no manifest"

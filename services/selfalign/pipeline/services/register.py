@@ -3,11 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from selfalign.constitution.render import join_input
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.inference.contract.engine import Engine
 from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.layout import kept_template
 from selfalign.principle_engine import service as principle_engine
 from selfalign.prompt_synthesizer import service as prompt_synthesizer
+from selfalign.prompt_synthesizer.seeds import load_task_seeds
 from selfalign.refiner import service as refiner
 from selfalign.roles import ServiceName
 from selfalign.rpc.server import ServiceRegistration
@@ -20,7 +23,8 @@ class Service:
     full_name: str
     """As its proto and its health check name it."""
     settings: tuple[str, ...]
-    """The sections of the run that it reads: one with other settings makes other rows."""
+    """The sections of the run that it reads: one with other settings makes other rows. The run's
+    layout is none of them: a worker's stream names it."""
     register: Callable[[Engine, RunConfig], Awaitable[ServiceRegistration]]
     """Makes it ready over an engine. Raises ConfigError, DataError, PromptTooLong."""
 
@@ -33,12 +37,22 @@ async def _prompt_synthesizer(engine: Engine, config: RunConfig) -> ServiceRegis
 
 async def _principle_engine(engine: Engine, config: RunConfig) -> ServiceRegistration:
     constitution = load_constitution(config.constitution)
-    return await principle_engine.registration(engine, config.align, constitution)
+    return await principle_engine.registration(
+        engine, config.align, constitution, kept_template(config), ordinary_requests(config)
+    )
 
 
 async def _refiner(engine: Engine, config: RunConfig) -> ServiceRegistration:
     constitution = load_constitution(config.constitution)
-    return await refiner.registration(engine, config.refine, constitution)
+    template = kept_template(config)
+    return await refiner.registration(
+        engine, config.refine, constitution, template, ordinary_requests(config)
+    )
+
+
+def ordinary_requests(config: RunConfig) -> list[str]:
+    """The task seeds, which no rule declines. Raises DataError, as load_task_seeds."""
+    return [join_input(seed.instruction, seed.input) for seed in load_task_seeds(config.task_seeds)]
 
 
 SERVICES: dict[ServiceName, Service] = {

@@ -3,15 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from selfalign.pipeline.run.layout import LAYOUT_SETTINGS
+from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import prompts
 from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage, Ask
-from selfalign.pipeline.stages.prompt_split import training_prompts
+from selfalign.pipeline.stages.prompt_split import align_prompts
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PrincipleEngineClient
 
 
 @asynccontextmanager
-async def asking(channel: ChannelSettings) -> AsyncIterator[Ask]:
+async def asking(channel: ChannelSettings, run: Run) -> AsyncIterator[Ask]:
     """The service's stream, over a client of its own."""
     async with PrincipleEngineClient(channel) as client:
         yield client.align_prompts
@@ -20,9 +22,9 @@ async def asking(channel: ChannelSettings) -> AsyncIterator[Ask]:
 STAGE = AnswerStage(
     name="align",
     after=(prompts.STAGE.name,),
-    settings=("align", "rows"),
+    settings=("align", "rows", *LAYOUT_SETTINGS),
     files=("constitution",),
     service="principle-engine",
-    prompts=training_prompts,
+    prompts=align_prompts,
     asking=asking,
 )

@@ -1,13 +1,31 @@
 """The prompts of a run, split into those that are trained on and those that are held out."""
 
+from selfalign.answering.declining_settings import DecliningSettings
+from selfalign.answering.own_requests import with_own_requests
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import prompts
 from selfalign.storage.rows import Row, content_hash
 
 
 def training_prompts(run: Run) -> list[Row]:
-    """The prompts that `align` and `refine` answer, sorted by prompt id."""
+    """The prompts of stage `prompts` that are trained on, sorted by prompt id."""
     return split_held_out(run, prompts.STAGE.accepted(run))[0]
+
+
+def align_prompts(run: Run) -> list[Row]:
+    """The prompts that `align` answers: those for training, and the constitution's own."""
+    return _with_own(run, run.config.align.declining)
+
+
+def refine_prompts(run: Run) -> list[Row]:
+    """The same for `refine`."""
+    return _with_own(run, run.config.refine.declining)
+
+
+def _with_own(run: Run, settings: DecliningSettings) -> list[Row]:
+    rules = load_constitution(run.config.constitution).declining if settings.enabled else ()
+    return with_own_requests(training_prompts(run), rules, settings)
 
 
 def held_out_prompts(run: Run) -> list[Row]:

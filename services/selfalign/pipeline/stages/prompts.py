@@ -1,13 +1,14 @@
-"""Stage `prompts`: instructions, self-instruct and topic-guided (paper, section 3.1).
+"""Stage `prompts`: instructions, self-instruct and topic-guided (paper, section 3.1), written by a
+chat model as the user, or the user's own.
 
-Rounds of generation write candidates; one global de-duplication over all of them closes the stage.
+Rounds of generation write candidates; one global de-duplication over all of them, and over those of
+the user's file, closes the stage.
 """
 
-import math
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from selfalign.errors import DataError, ObjectExists, VerificationError
 from selfalign.pipeline.run.run import Run
@@ -15,21 +16,18 @@ from selfalign.pipeline.stages import topics
 from selfalign.pipeline.stages.kinds.generation_stage import UNIT_DEADLINE_S, GenerationStage
 from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.pipeline.stages.kinds.stage import Proof, StageWork
+from selfalign.pipeline.stages.own_prompts import OwnPrompts, import_own_prompts
+from selfalign.pipeline.stages.prompt_plan import plan_round, template_turn, wanted_prompts
 from selfalign.pipeline.units.units import PromptUnit
+from selfalign.prompt_synthesizer.caps import Cap, openings, per_topic
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
-from selfalign.prompt_synthesizer.selection import select
+from selfalign.prompt_synthesizer.selection import select, targets
 from selfalign.rpc.clients import PromptSynthesizerClient
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus, derive_seed, prompt_id
 from selfalign.storage.tables import create_part, part_name, read_rows, to_rows
 
 ROWS_PER_PART = 20_000
-# Later rounds only top up what the first one fell short of.
-TOP_UP_SHARE = 0.5
-
-Source = Literal["self_instruct", "topic_guided"]
-Hint = tuple[str, str]
-"""(question type, topic) of an instruction that is wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,26 +35,18 @@ class PromptsStage(GenerationStage[PromptUnit]):
     """Writes instructions until just as many as wanted are left after de-duplication."""
 
     def units(self, run: Run, attempt: int) -> list[PromptUnit]:
-        """The units of one round, from 1: self-instruct first, then topic-guided."""
-        settings, round_ = run.config.prompts, attempt - 1
-        wanted = wanted_prompts(run)
-        guided = round(wanted * settings.topic_guided_share)
-        scale = 1.0 if round_ == 0 else TOP_UP_SHARE
-        completions = math.ceil(scale * (wanted - guided) / settings.expected_per_completion)
-        hints = draw_hints(run, math.ceil(scale * guided / settings.expected_per_hint), round_)
-        size = settings.completions_per_unit
-        plans: list[tuple[Source, int, tuple[Hint, ...]]] = [
-            ("self_instruct", min(size, completions - start), ())
-            for start in range(0, completions, size)
-        ]
-        plans += [
-            ("topic_guided", 0, tuple(hints[start : start + size]))
-            for start in range(0, len(hints), size)
-        ]
+        """The units of one round, from 1: self-instruct, topic-guided, then the chat template."""
+        round_ = attempt - 1
         return [
             PromptUnit(unit, *plan, derive_seed(run.config.seed, self.name, round_, unit))
-            for unit, plan in enumerate(plans)
+            for unit, plan in enumerate(plan_round(run, round_))
         ]
+
+    def texts(self, run: Run) -> dict[str, str]:
+        if not run.config.prompts.sources.template:
+            return {}
+        turn = template_turn(run)
+        return {"chat_template": f"{turn.prefix}\n{turn.end}"}
 
     def parts_prefix(self, run: Run, attempt: int) -> str:
         """A round's folder: its candidates are not yet rows of the stage."""
@@ -65,12 +55,14 @@ class PromptsStage(GenerationStage[PromptUnit]):
     def rows(
         self, client: PromptSynthesizerClient, run: Run, unit: PromptUnit
     ) -> AsyncIterator[Row]:
+        turn = template_turn(run) if unit.source == "template" else None
         return client.synthesize_prompts(
             source=unit.source,
             completions=unit.completions,
             hints=unit.hints,
             seed=unit.seed,
             deadline_s=UNIT_DEADLINE_S,
+            user_turn=(turn.prefix, turn.end) if turn else ("", ""),
         )
 
     def proofs(self, run: Run, manifest: Manifest) -> Iterator[Proof]:
@@ -78,22 +70,30 @@ class PromptsStage(GenerationStage[PromptUnit]):
         yield "ids are the content's", lambda: check_ids(self.accepted(run))
 
     def make(self, work: StageWork) -> None:
-        target = self.serve(work)
-        for rounds in range(1, work.run.config.prompts.max_rounds + 1):
-            self.run_workers(work, target, rounds)
-            rows = self.select(work.run, rounds)
-            if count_accepted(rows) >= wanted_prompts(work.run):
+        run, target, rounds = work.run, None, 0
+        own = import_own_prompts(run, self.name)
+        for attempt in range(1, run.config.prompts.max_rounds + 1):
+            if not self.units(run, attempt):
+                # Of the user's own prompts alone: no engine is needed.
                 break
-        self.close(work.run, rows, rounds, work.fingerprint)
+            target, rounds = target or self.serve(work), attempt
+            self.run_workers(work, target, attempt)
+            rows = self.select(run, attempt, own)
+            if count_accepted(rows) >= wanted_prompts(run):
+                break
+        if not rounds:
+            rows = self.select(run, rounds, own)
+        self.close(run, rows, rounds, work.fingerprint)
 
     def accepted(self, run: Run) -> list[Row]:
         """All accepted prompts, sorted by prompt id."""
         table = read_rows(run.store, run.prefix(self.name), status=RowStatus.ACCEPTED)
         return sorted(to_rows(table), key=lambda row: row.prompt_id)
 
-    def select(self, run: Run, rounds: int) -> list[Row]:
-        """All candidates of the first rounds, each accepted or with the reason why not."""
-        candidates: list[Row] = []
+    def select(self, run: Run, rounds: int, own: OwnPrompts | None = None) -> list[Row]:
+        """All candidates of the file and of the first rounds, each accepted or with the reason why
+        not."""
+        candidates: list[Row] = list(own.rows()) if own else []
         for attempt in range(1, rounds + 1):
             candidates += to_rows(read_rows(run.store, self.parts_prefix(run, attempt)))
         settings = run.config.prompts
@@ -104,8 +104,9 @@ class PromptsStage(GenerationStage[PromptUnit]):
             wanted=wanted_prompts(run),
             seed_texts=seeds,
             threshold=settings.rouge_threshold,
-            topic_guided_share=settings.topic_guided_share,
+            shares=settings.sources.shares(),
             run_seed=run.config.seed,
+            caps=caps(run),
         )
 
     def close(
@@ -118,9 +119,16 @@ class PromptsStage(GenerationStage[PromptUnit]):
         """
         accepted, wanted = count_accepted(rows), wanted_prompts(run)
         if accepted < wanted:
+            remedy = (
+                "raise prompts.max_rounds or topics.count, add task seeds, or lower prompts.count"
+                if rounds
+                else "lower prompts.count, add rows to prompts.file, or give other sources a share"
+            )
+            counts = Counter(row.reason for row in rows if row.reason)
+            lost = ", ".join(f"{reason} {count}" for reason, count in counts.most_common(5))
             raise DataError(
-                f"{self.name}: {accepted} of {wanted} wanted prompts after {rounds} rounds; raise "
-                "prompts.max_rounds or topics.count, add task seeds, or lower prompts.count"
+                f"{self.name}: {accepted} of {wanted} wanted prompts after {rounds} rounds "
+                f"({len(rows)} candidates; rejected: {lost or 'none'}); {remedy}"
             )
         rows = sorted(rows, key=lambda row: row.row_id)
         for number, start in enumerate(range(0, len(rows), ROWS_PER_PART)):
@@ -130,27 +138,26 @@ class PromptsStage(GenerationStage[PromptUnit]):
             except ObjectExists:
                 # A runner that was killed between the parts and the manifest had the same rows.
                 continue
-        details = {"rounds": rounds, "wanted": wanted, "held_out": run.config.evaluate.held_out}
+        sources = Counter(row.source for row in rows if row.status is RowStatus.ACCEPTED)
+        details = {
+            "rounds": rounds,
+            "wanted": wanted,
+            "held_out": run.config.evaluate.held_out,
+            "sources": dict(sources.most_common()),
+        }
         expected = {row.row_id for row in rows}
         return close_table(run, self.name, fingerprint, expected=expected, details=details)
 
 
-def wanted_prompts(run: Run) -> int:
-    """Accepted prompts that the stage must end with, the held-out ones included."""
-    return run.config.prompts.count + run.config.evaluate.held_out
-
-
-def draw_hints(run: Run, count: int, round_: int) -> list[Hint]:
-    """`count` topics: every one once before any comes twice, reshuffled each time round."""
-    prefix = run.prefix(topics.STAGE.name)
-    table = read_rows(run.store, prefix, status=RowStatus.ACCEPTED)
-    known = sorted((row.question_type, row.topic) for row in to_rows(table))
-    random = Random(derive_seed(run.config.seed, "hints", round_))
-    hints: list[Hint] = []
-    while known and len(hints) < count:
-        random.shuffle(known)
-        hints += known
-    return hints[:count]
+def caps(run: Run) -> list[Cap]:
+    """How many prompts may be alike."""
+    settings = run.config.prompts
+    turns = targets(wanted_prompts(run), settings.sources.shares())["template"]
+    at_most = max(1, round(turns * settings.max_opening_share))
+    found = [openings(settings.opening_words, at_most)] if turns else []
+    if settings.max_per_topic is not None:
+        found.append(per_topic(settings.max_per_topic))
+    return found
 
 
 def check_ids(rows: list[Row]) -> None:
@@ -172,5 +179,6 @@ STAGE = PromptsStage(
     after=(topics.STAGE.name,),
     settings=("prompts", "synthesizer", "evaluate.held_out"),
     files=("task_seeds", "topic_seeds", "synthesizer.wording"),
+    own_files=("prompts.file",),
     service="prompt-synthesizer",
 )

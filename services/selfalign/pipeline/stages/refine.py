@@ -2,29 +2,34 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
+from selfalign.pipeline.run.layout import LAYOUT_SETTINGS, kept_template
+from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import engrave, prompts
 from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage, Ask
-from selfalign.pipeline.stages.prompt_split import training_prompts
+from selfalign.pipeline.stages.prompt_split import refine_prompts
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import RefinerClient
+from selfalign.rpc.layouts import RunLayout
 
 
 @asynccontextmanager
-async def asking(channel: ChannelSettings) -> AsyncIterator[Ask]:
-    """The service's stream, over a client of its own."""
+async def asking(channel: ChannelSettings, run: Run) -> AsyncIterator[Ask]:
+    """The service's stream in the run's layout, over a client of its own."""
+    layout = RunLayout(kept_template(run.config))
     async with RefinerClient(channel) as client:
-        yield client.refine_prompts
+        yield partial(client.refine_prompts, layout=layout)
 
 
 STAGE = AnswerStage(
     name="refine",
     after=(prompts.STAGE.name, engrave.STAGE.name),
-    settings=("refine", "rows"),
+    settings=("refine", "rows", *LAYOUT_SETTINGS),
     files=("constitution",),
     results=(("data set", ""),),
     service="refiner",
     model=engrave.STAGE,
-    prompts=training_prompts,
+    prompts=refine_prompts,
     asking=asking,
 )

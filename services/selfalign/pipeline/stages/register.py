@@ -1,6 +1,6 @@
 """The stages of a run, in order: the only list of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from selfalign.errors import ConfigError
@@ -26,6 +26,27 @@ NAMES = tuple(stage.name for stage in STAGES)
 TABLES = tuple(stage for stage in STAGES if isinstance(stage, TableStage))
 ANSWERS = tuple(stage for stage in STAGES if isinstance(stage, AnswerStage))
 TRAININGS = tuple(stage for stage in STAGES if isinstance(stage, TrainingStage))
+
+
+def stages_until(last: Stage) -> tuple[Stage, ...]:
+    """The stages of a run that ends with `last`.
+
+    A run that ends with a training has its models evaluated, with report and card; one that ends
+    before, with rows, does not.
+    """
+    walked = STAGES[: STAGES.index(last) + 1]
+    if isinstance(last, TrainingStage):
+        return (*walked, evaluate.STAGE)
+    return walked
+
+
+def results_of(stages: Iterable[Stage]) -> Iterator[tuple[Stage, str, str]]:
+    """(stage, label, name in its folder) of what a user gets: of trainings the last one's alone."""
+    stages = list(stages)
+    trainings = [stage for stage in stages if isinstance(stage, TrainingStage)]
+    for stage in stages:
+        if stage not in trainings[:-1]:
+            yield from ((stage, label, name) for label, name in stage.results)
 
 
 def find_stage(name: str, option: str) -> Stage:

@@ -19,11 +19,13 @@ class TopicsStage(GenerationStage[TopicUnit]):
     """Brainstorms new topics after the example of the topic seeds."""
 
     def units(self, run: Run, attempt: int) -> list[TopicUnit]:
-        """One unit for each question type, in the order of the seeds."""
+        """One unit for each question type, in the order of the seeds; none without topics."""
         known: dict[str, list[str]] = {}
         for seed in load_topic_seeds(run.config.topic_seeds):
             known.setdefault(seed.question_type, []).append(seed.topic)
         quota = math.ceil(run.config.topics.count / len(known))
+        if not quota:
+            return []
         return [
             TopicUnit(
                 unit, kind, tuple(topics), quota, derive_seed(run.config.seed, self.name, kind)
@@ -44,7 +46,8 @@ class TopicsStage(GenerationStage[TopicUnit]):
         )
 
     def make(self, work: StageWork) -> None:
-        self.run_workers(work, self.serve(work))
+        if self.units(work.run, 1):
+            self.run_workers(work, self.serve(work))
         close_table(work.run, self.name, work.fingerprint, expected=None)
 
 

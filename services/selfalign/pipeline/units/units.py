@@ -35,9 +35,9 @@ class PromptUnit:
     """A batch of requests for instructions of one source."""
 
     unit: int
-    source: Literal["self_instruct", "topic_guided"]
+    source: Literal["self_instruct", "topic_guided", "template"]
     completions: int
-    """Completions to ask for (self_instruct)."""
+    """Completions to ask for (self_instruct, template)."""
     hints: tuple[tuple[str, str], ...]
     """(question type, topic) of each instruction wanted (topic_guided)."""
     seed: int

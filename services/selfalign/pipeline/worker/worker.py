@@ -98,7 +98,10 @@ class Worker:
                 await asyncio.sleep(min(2.0**reconnects, 15.0))
 
     async def _stream(self, stage: AnswerStage, pending: Pending) -> None:
-        async with stage.asking(self.channel) as ask, aclosing(ask(pending.items())) as rows:
+        async with (
+            stage.asking(self.channel, self.run) as ask,
+            aclosing(ask(pending.items())) as rows,
+        ):
             async for row in rows:
                 complete = pending.add(self._count(row))
                 if complete is not None:

@@ -1,14 +1,15 @@
 """The job's configuration and the run file's sections know the same settings."""
 
 from selfalign.training_settings.hyperparameters import Hyperparameters
-from selfalign.training_settings.run_section import SET_BY_THE_PIPELINE, TrainingSection
-from selfalign_training.configuration.training_config import TrainingConfig
+from selfalign.training_settings.run_section import SET_BY_THE_PIPELINE, OwnData, TrainingSection
+from selfalign_training.configuration.training_config import DataConfig, TrainingConfig
 
 
 def test_the_pipeline_sets_all_that_is_no_hyper_parameter() -> None:
-    assert set(TrainingSection.model_fields) == set(Hyperparameters.model_fields)
-    wiring = set(TrainingConfig.model_fields) - set(Hyperparameters.model_fields)
-    assert wiring == set(SET_BY_THE_PIPELINE)
+    section = set(TrainingSection.model_fields)
+    assert section - set(Hyperparameters.model_fields) == {"data"}
+    assert set(OwnData.model_fields) < set(DataConfig.model_fields)
+    assert set(TrainingConfig.model_fields) - section == set(SET_BY_THE_PIPELINE)
 
 
 def test_a_job_requires_what_only_presets_give() -> None:

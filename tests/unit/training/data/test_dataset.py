@@ -19,8 +19,8 @@ from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name
 from selfalign_training.configuration.reading import load_config
 from selfalign_training.configuration.training_config import TrainingConfig
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.dataset import Dataset, Sources, find_sources, load_dataset
+from selfalign_training.data.source import Source
 from selfalign_training.data.token_cache import Share, TokenCache
 from selfalign_training.launch.place import Place
 from support.training_data import byte_tokenizer, finish_stage
@@ -69,9 +69,9 @@ def test_accepted_rows_are_there_in_the_order_of_their_ids(config: TrainingConfi
     dataset = load(config)
     assert ids(dataset) == ["a", "b", "c"]
     (first, *_) = dataset
-    text = "# Assistant\nIs it a?\n\n### Assistant\nN\n\n### User\n"
+    text = "# Assistant\nIs it a?\n\n### Assistant\nN</s>"
     assert byte_tokenizer().decode(first.input_ids) == text
-    assert first.labels == [-100] * text.index("N\n") + list(first.input_ids)[text.index("N\n") :]
+    assert first.labels == [-100] * (len(text) - 5) + list(first.input_ids)[-2:]
     lengths = dataset.tokens.lengths.tolist()
     assert lengths == [len(example.input_ids) for example in dataset]
     # "Yes." is three bytes longer than "N"; the overlong answer has 200 where "N" has one.
@@ -82,7 +82,7 @@ def test_accepted_rows_are_there_in_the_order_of_their_ids(config: TrainingConfi
         "dropped_empty": 1,
         "dropped_overlong": 1,
         "tokens": sum(lengths),
-        "trained_tokens": 3 * len("\n\n### User\n") + 2 * len("Yes.") + 1,
+        "trained_tokens": 3 * len(["</s>"]) + 2 * len("Yes.") + 1,
         "longest": lengths[1],
         "shortest_overlong": lengths[0] + 199,
         "longest_overlong": lengths[0] + 199,
@@ -186,7 +186,7 @@ def test_the_digest_is_of_the_data_alone(config: TrainingConfig) -> None:
     assert first.digest() == second.digest()
     assert first.folder != second.folder
     changed = config.model_copy(
-        update={"layout": config.layout.model_copy(update={"end_marker": "!"})}
+        update={"layout": config.layout.model_copy(update={"end_of_turn": "marker"})}
     )
     assert load(changed).digest() != first.digest()
 

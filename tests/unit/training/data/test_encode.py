@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from selfalign.errors import ModelError
 from selfalign_training.configuration.training_config import LayoutConfig
-from selfalign_training.data.accepted_rows import Source
 from selfalign_training.data.encode import IGNORED, Example, encode
 from selfalign_training.data.layout import ChatLayout, HeaderLayout, Layout
+from selfalign_training.data.source import Source
 from support.training_data import CHAT_TEMPLATE, byte_tokenizer, fallback_tokenizer
 
 LAYOUT = LayoutConfig(
@@ -21,6 +21,7 @@ LAYOUT = LayoutConfig(
     assistant_header="\n\n### Assistant\n",
     end_marker="\n\n### User\n",
 )
+PUBLISHED = LAYOUT.model_copy(update={"end_of_turn": "marker"})
 CHAT = LayoutConfig(meta_prompts=("# Assistant\nIt helps.",), chat_template=True)
 SOURCE = Source("p1", "Name a colour.", "", "Blue.", complete=True)
 BYTES = byte_tokenizer()
@@ -41,14 +42,21 @@ def trained_text(example: Example, tokenizer: Any) -> str:
     ("layout", "tokenizer", "complete", "prompt", "completion"),
     [
         (
-            HeaderLayout(LAYOUT),
+            HeaderLayout(LAYOUT, BYTES),
+            BYTES,
+            True,
+            "# Assistant\nIt helps.\nName a colour.\n\n### Assistant\n",
+            "Blue.</s>",
+        ),
+        (
+            HeaderLayout(PUBLISHED, BYTES),
             BYTES,
             True,
             "# Assistant\nIt helps.\nName a colour.\n\n### Assistant\n",
             "Blue.\n\n### User\n",
         ),
         (
-            HeaderLayout(LAYOUT),
+            HeaderLayout(LAYOUT, BYTES),
             BYTES,
             False,
             "# Assistant\nIt helps.\nName a colour.\n\n### Assistant\n",
@@ -87,8 +95,8 @@ def test_the_loss_falls_on_the_completion_alone(
 @pytest.mark.parametrize(
     ("make_layout", "tokenizer"),
     [
-        (lambda tokenizer: HeaderLayout(LAYOUT), BYTES),
-        (lambda tokenizer: HeaderLayout(LAYOUT), FALLBACK),
+        (lambda tokenizer: HeaderLayout(PUBLISHED, tokenizer), BYTES),
+        (lambda tokenizer: HeaderLayout(LAYOUT, tokenizer), FALLBACK),
         (lambda tokenizer: ChatLayout(CHAT, tokenizer), CHATTING),
     ],
     ids=["bytes", "byte fallback", "chat template"],
@@ -119,7 +127,7 @@ def test_any_text_is_trained_on_whole(
 @pytest.mark.parametrize("tokenizer", [BYTES, FALLBACK], ids=["bytes", "byte fallback"])
 @pytest.mark.parametrize("answer", ["é", "日本", "🙂 yes", "ℵ"])
 def test_a_character_of_several_tokens_at_the_border(tokenizer: Any, answer: str) -> None:
-    layout = HeaderLayout(LAYOUT.model_copy(update={"assistant_header": "→"}))
+    layout = HeaderLayout(LAYOUT.model_copy(update={"assistant_header": "→"}), tokenizer)
     source = replace(SOURCE, instruction="é", answer=answer, complete=False)
     example = one(source, layout, tokenizer)
     trained = list(example.input_ids)[example.trained_from :]
@@ -127,11 +135,18 @@ def test_a_character_of_several_tokens_at_the_border(tokenizer: Any, answer: str
     assert tokenizer.decode(list(example.input_ids)[: example.trained_from]).endswith("é→")
 
 
-def test_begin_tokens_stay_and_end_tokens_of_a_template_go() -> None:
-    example = one(SOURCE, HeaderLayout(LAYOUT), byte_tokenizer(template="<s> $A </s>"))
-    assert example.input_ids[0] == 0
-    assert example.labels[0] == IGNORED
-    assert 1 not in example.input_ids
+def test_begin_tokens_stay_and_end_tokens_of_a_post_processor_go() -> None:
+    tokenizer = byte_tokenizer(template="<s> $A </s>")
+    published = one(SOURCE, HeaderLayout(PUBLISHED, tokenizer), tokenizer)
+    assert published.input_ids[0] == 0
+    assert published.labels[0] == IGNORED
+    assert 1 not in published.input_ids
+    ended = one(SOURCE, HeaderLayout(LAYOUT, tokenizer), tokenizer)
+    assert ended.input_ids[0] == 0
+    assert list(ended.input_ids).count(1) == 1
+    assert ended.labels[-1] == 1
+    cut = one(replace(SOURCE, complete=False), HeaderLayout(LAYOUT, tokenizer), tokenizer)
+    assert 1 not in cut.input_ids
     # A chat template has its own: the tokenizer's are not put around it.
     tokenizer = byte_tokenizer(template="<s> $A </s>", chat_template=CHAT_TEMPLATE)
     assert one(SOURCE, ChatLayout(CHAT, tokenizer), tokenizer) == one(
@@ -140,7 +155,7 @@ def test_begin_tokens_stay_and_end_tokens_of_a_template_go() -> None:
 
 
 def test_an_answer_that_holds_the_padding_token_keeps_its_label() -> None:
-    example = one(replace(SOURCE, answer="A</s>B"), HeaderLayout(LAYOUT), BYTES)
+    example = one(replace(SOURCE, answer="A</s>B"), HeaderLayout(LAYOUT, BYTES), BYTES)
     assert 1 in example.labels
 
 
@@ -149,4 +164,4 @@ def test_a_tokenizer_without_offsets_is_refused() -> None:
         is_fast = False
 
     with pytest.raises(ModelError, match="no fast version"):
-        one(SOURCE, HeaderLayout(LAYOUT), Slow())
+        one(SOURCE, HeaderLayout(LAYOUT, BYTES), Slow())

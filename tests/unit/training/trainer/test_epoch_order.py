@@ -1,12 +1,18 @@
 """The order of an epoch."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign_training.trainer.epoch_order import epoch_order, groups_in_step, padding_share
+from selfalign_training.trainer.epoch_order import (
+    epoch_order,
+    groups_in_step,
+    padding_share,
+    window_steps,
+)
 
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 9), st.randoms())
@@ -26,6 +32,26 @@ def test_epochs_and_seeds_differ() -> None:
     lengths = list(range(80))
     orders = {tuple(epoch_order(lengths, 8, seed, epoch)) for seed in (1, 2) for epoch in (0, 1)}
     assert len(orders) == 4
+
+
+@pytest.mark.parametrize(
+    ("size", "steps"), [(2, 2), (4, 3), (8, 5), (8, 12), (8, 49), (8, 60), (64, 4), (32, 60)]
+)
+def test_other_sequences_meet_in_the_steps_of_another_epoch(size: int, steps: int) -> None:
+    """Also where all lengths differ, so that sorting alone would decide who meets whom."""
+    lengths = list(range(1, size * steps + 1))
+    epochs = [
+        {frozenset(order[at : at + size]) for at in range(0, len(order), size)}
+        for order in (epoch_order(lengths, size, 3, epoch) for epoch in range(6))
+    ]
+    same = [len(one & other) / steps for one, other in pairwise(epochs)]
+    assert sum(same) / len(same) <= 0.5
+    assert len({frozenset(steps) for steps in epochs}) > 1
+
+
+@pytest.mark.parametrize(("steps", "window"), [(1, 1), (7, 1), (12, 3), (200, 50), (3000, 50)])
+def test_an_epoch_has_several_windows(steps: int, window: int) -> None:
+    assert window_steps(steps) == window
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,12 @@ class LocalExecutor:
             asyncio.run(_reach(base))
             return self._engines.setdefault(role, base)
         folder = local_weights(weights, self._folder / "weights")
-        chosen = {"port": 0, **self._settings.model_server.model_dump(exclude_unset=True)}
-        options = arguments_of(ModelServerSettings(model=folder, **chosen))
-        command = ["-m", "selfalign.model_server", *options]
+        # A name: rows and cards would have the folder of this machine instead.
+        name = Path(folder).name if role == "base" else f"{self._run.name}/{role}"
+        options = self._settings.model_server.model_dump(exclude_unset=True)
+        chosen = {"port": 0, "model_id": name, **options}
+        arguments = arguments_of(ModelServerSettings(model=folder, **chosen))
+        command = ["-m", "selfalign.model_server", *arguments]
         address = self._start_server(f"engine-{role}", command)
         engine = EngineSettings(
             **{**base.model_dump(), "kind": "tgi", "url": f"http://{address}", "token_env": None}

@@ -29,7 +29,7 @@ class AnswerStage(TableStage):
 
     prompts: Callable[[Run], list[Row]]
     """The rows that it answers, sorted by prompt id."""
-    asking: Callable[[ChannelSettings], AbstractAsyncContextManager[Ask]]
+    asking: Callable[[ChannelSettings, Run], AbstractAsyncContextManager[Ask]]
     """Opens a client of the service for as long as the context lasts."""
 
     def units(self, run: Run, attempt: int) -> list[RowUnit]:

@@ -22,14 +22,27 @@ class Stage(ABC):
     """Its folder in the store, the label of its Jobs and metrics: lower-case letters only."""
     after: tuple[str, ...]
     """The stages whose output it reads; all stand before it in the register."""
+    after_if_done: tuple[str, ...] = ()
+    """Stages whose output it takes in where they are done; it is done again once they are."""
     settings: tuple[str, ...]
     """The settings of the run that its output depends on, dotted: `prompts`, `evaluate.held_out`.
     A change of one of them makes it another stage (FingerprintMismatch)."""
     files: tuple[str, ...] = ()
     """Dotted settings that name a text of the run's, whose content its output depends on."""
+    own_files: tuple[str, ...] = ()
+    """The same for texts that a run need not have, here or in its store: they are no part of the
+    stage's origin until the run names them."""
 
     results: tuple[tuple[str, str], ...] = ()
     """(label, name in its folder) of what the user gets of it when the run is done."""
+
+    def texts(self, run: Run) -> dict[str, str]:
+        """Further texts that its output depends on in this run, by what they are.
+
+        Raises:
+            ConfigError: one cannot be had.
+        """
+        return {}
 
     @abstractmethod
     def make(self, work: "StageWork") -> None:
@@ -62,7 +75,7 @@ class StageWork:
     fingerprint: dict[str, Any]
     """What the output depends on: goes into the manifest."""
     stages: Sequence[Stage]
-    """All stages of the run, in order."""
+    """The stages that are walked, in order."""
 
     def note(self, text: str) -> None:
         """Tells the user something."""

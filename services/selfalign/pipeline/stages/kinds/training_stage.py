@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from selfalign.constitution.render import student_layout
-from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.layout import run_layout
+from selfalign.pipeline.run.own_files import read_own_file
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.stage import Stage, StageWork
 from selfalign.roles import ModelRole
 from selfalign.training_settings.hyperparameters import PresetName
 from selfalign.training_settings.run_section import TrainingSection
 from selfalign.weights.source import StageWeights
+
+EXTRA_ROWS = "extra_rows.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,20 +46,20 @@ class TrainingStage(Stage):
 
     def job_settings(self, run: Run, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """The training job's whole configuration: the user's section and the pipeline's wiring."""
-        layout = student_layout(load_constitution(run.config.constitution))
+        section = self.section(run.config)
+        layout = run_layout(run.config).training(self.meta_prompts)
         return {
             "preset": self.paper_preset if run.config.profile == "paper" else "small",
             "seed": run.config.seed,
-            **self.section(run.config).given,
+            **section.given,
             "base_model": run.config.model.base,
-            "data": {"store": run.store.url, "stage_prefix": run.prefix(self.rows_of)},
-            "output": {"store": run.store.url, "prefix": run.prefix(self.name)},
-            "layout": {
-                "meta_prompts": list(layout.meta_prompts[: self.meta_prompts]),
-                "user_header": layout.user_header,
-                "assistant_header": layout.assistant_header,
-                "end_marker": layout.end_marker,
+            "data": {
+                "store": run.store.url,
+                "stage_prefix": run.prefix(self.rows_of),
+                "extra_rows": section.data.extra_rows,
             },
+            "output": {"store": run.store.url, "prefix": run.prefix(self.name)},
+            "layout": {**layout, "end_of_turn": run.config.end_of_turn},
             "fingerprint": fingerprint,
         }
 
@@ -68,4 +70,14 @@ class TrainingStage(Stage):
 
     def make(self, work: StageWork) -> None:
         settings = self.job_settings(work.run, work.fingerprint)
+        if settings["data"]["extra_rows"] is not None:
+            settings["data"]["extra_rows"] = self._store_extra_rows(work.run)
         work.executor.train(self.name, settings, work.report)
+
+    def _store_extra_rows(self, run: Run) -> str:
+        """Puts the user's own rows beside the output, where every training pod finds them."""
+        name = self.section(run.config).data.extra_rows
+        assert name is not None
+        key = f"{run.prefix(self.name)}/{EXTRA_ROWS}"
+        run.store.put(key, read_own_file(run.store, name, f"{self.name}.data.extra_rows"))
+        return key

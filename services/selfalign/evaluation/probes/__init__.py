@@ -1,0 +1,1 @@
+"""Probes of the principles: prompts whose answers can be scored without a judge."""

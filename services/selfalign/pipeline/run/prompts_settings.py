@@ -1,0 +1,92 @@
+"""Settings of the stages `topics` and `prompts`: how many prompts, and of which sources."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from selfalign.prompt_files.fields import PromptFields
+from selfalign.prompt_synthesizer.synthesizer_settings import FileFilterSettings
+from selfalign.settings.section import Count, PositiveInt, Section, Share
+
+
+class TopicsSettings(Section):
+    """Stage `topics`."""
+
+    count: Count = 3000
+    """Accepted topics wanted over all question types, shared out evenly. A run without topic-guided
+    prompts has none, unless it names a number."""
+    max_completions: PositiveInt = 400
+    """Completions that one question type may use before it gives up on its quota."""
+
+
+class PromptSources(Section):
+    """Share of each source in the accepted prompts; together they are 1. Sources that a run file
+    leaves out have none."""
+
+    self_instruct: Share = 0.0
+    """Modelled on the task seeds."""
+    topic_guided: Share = 0.0
+    """For the topics of stage `topics`."""
+    template: Share = 0.0
+    """The user's turn of the base model's chat template, as the model itself writes it. For chat
+    models; needs `layout: chat_template`, or `auto` with a model that has a template."""
+    file: Share = 0.0
+    """The prompts of `prompts.file`."""
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Self:
+        total = sum(self.shares().values())
+        if not math.isclose(total, 1.0, abs_tol=1e-6):
+            raise ValueError(f"the shares add up to {total:g}; expected 1")
+        return self
+
+    def shares(self) -> dict[str, float]:
+        """Source -> its share."""
+        return self.model_dump()
+
+
+class PromptsSettings(Section):
+    """Stage `prompts`."""
+
+    count: PositiveInt = 360_000
+    """Accepted prompts for training, without the held-out ones; exactly this number is kept."""
+    sources: PromptSources = PromptSources(self_instruct=0.73, topic_guided=0.27)
+    """Where the prompts come from (99,121 of 366,718 are topic-guided in the paper)."""
+    file: Path | None = None
+    """Prompts of your own: JSON lines, a Parquet file, or the folder of a Hugging Face data set
+    (save_to_disk), here or a key of the run's store."""
+    fields: PromptFields = PromptFields()
+    file_filters: FileFilterSettings = FileFilterSettings()
+    completions_per_unit: PositiveInt = 64
+    """Completions, or topic hints, of one unit of work."""
+    expected_per_completion: Annotated[float, Field(gt=0.0)] = 10.0
+    """Candidates that survive out of one self-instruct completion: sizes the first round."""
+    expected_per_hint: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    """The same for one topic hint."""
+    expected_per_turn: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """The same for one user's turn of the chat template."""
+    max_rounds: PositiveInt = 6
+    """Rounds of generation before the stage gives up on `count`."""
+    rouge_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    """Prompts whose ROUGE-L F-measure with a kept one exceeds this are duplicates."""
+    opening_words: PositiveInt = 3
+    """Words at the beginning of a prompt of the chat template that count as its opening."""
+    max_opening_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.04
+    """Most prompts with one opening, as a share of those that the chat template is to give (one at
+    least); 1 sets no limit."""
+    max_per_topic: PositiveInt | None = None
+    """Most topic-guided prompts of one question type and topic (1 in the paper); without a value
+    there is no limit."""
+
+    @model_validator(mode="after")
+    def _file_has_its_share(self) -> Self:
+        if self.file is None and self.sources.file:
+            raise ValueError(f"sources.file is {self.sources.file:g}, but no file is named")
+        if self.file is not None and not self.sources.file:
+            raise ValueError(
+                f"file is {str(self.file)!r}, but sources.file is 0; give it its share, for "
+                "instance sources: {file: 1}"
+            )
+        return self

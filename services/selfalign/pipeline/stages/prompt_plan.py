@@ -1,0 +1,82 @@
+"""What a round of stage `prompts` asks for: so many calls of each source."""
+
+import math
+from random import Random
+from typing import Literal
+
+from selfalign.errors import ConfigError
+from selfalign.layout.template import UserTurn, user_turn
+from selfalign.pipeline.run.layout import kept_template
+from selfalign.pipeline.run.run import Run
+from selfalign.pipeline.stages import topics
+from selfalign.prompt_synthesizer.selection import targets
+from selfalign.storage.rows import RowStatus, derive_seed
+from selfalign.storage.tables import read_rows, to_rows
+
+# Later rounds only top up what the first one fell short of.
+TOP_UP_SHARE = 0.5
+
+Source = Literal["self_instruct", "topic_guided", "template"]
+Hint = tuple[str, str]
+"""(question type, topic) of an instruction that is wanted."""
+Plan = tuple[Source, int, tuple[Hint, ...]]
+"""What one unit asks for: source, completions, hints."""
+
+
+def plan_round(run: Run, round_: int) -> list[Plan]:
+    """The units of one round, from 0; none where all prompts are the user's own."""
+    settings = run.config.prompts
+    size = settings.completions_per_unit
+    wanted = targets(wanted_prompts(run), settings.sources.shares())
+    scale = 1.0 if round_ == 0 else TOP_UP_SHARE
+
+    def calls(source: Source, expected: float) -> int:
+        return math.ceil(scale * wanted[source] / expected)
+
+    def batches(source: Source, expected: float) -> list[Plan]:
+        left = calls(source, expected)
+        return [(source, min(size, left - start), ()) for start in range(0, left, size)]
+
+    hints = draw_hints(run, calls("topic_guided", settings.expected_per_hint), round_)
+    return [
+        *batches("self_instruct", settings.expected_per_completion),
+        *(
+            ("topic_guided", 0, tuple(hints[start : start + size]))
+            for start in range(0, len(hints), size)
+        ),
+        *batches("template", settings.expected_per_turn),
+    ]
+
+
+def wanted_prompts(run: Run) -> int:
+    """Accepted prompts that the stage must end with, the held-out ones included."""
+    return run.config.prompts.count + run.config.evaluate.held_out
+
+
+def draw_hints(run: Run, count: int, round_: int) -> list[Hint]:
+    """`count` topics: every one once before any comes twice, reshuffled each time round."""
+    prefix = run.prefix(topics.STAGE.name)
+    table = read_rows(run.store, prefix, status=RowStatus.ACCEPTED)
+    known = sorted((row.question_type, row.topic) for row in to_rows(table))
+    random = Random(derive_seed(run.config.seed, "hints", round_))
+    hints: list[Hint] = []
+    while known and len(hints) < count:
+        random.shuffle(known)
+        hints += known
+    return hints[:count]
+
+
+def template_turn(run: Run) -> UserTurn:
+    """The user's turn in the chat template of the run.
+
+    Raises:
+        ConfigError: the run has no chat template, or it cannot be used so.
+    """
+    template = kept_template(run.config)
+    if template is None:
+        raise ConfigError(
+            f"prompts.sources.template is {run.config.prompts.sources.template:g}, but the run has "
+            f"no chat template (layout: {run.config.layout}); set layout: chat_template with a "
+            "base model that has one, or prompts.sources.template: 0"
+        )
+    return user_turn(template)

@@ -1,0 +1,1 @@
+"""Prompts that a user brings: JSON lines, Parquet, or a Hugging Face data set saved on disk."""

@@ -1,0 +1,1 @@
+"""What merged weights say of themselves: how they are asked, and where an answer ends."""
