@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from selfalign.answering.attempts import Attempt
-from selfalign.answering.likelihood import likelihood_ratio
+from selfalign.answering.likelihood import likelihood_ratios
 from selfalign.answering.selection_settings import SelectionSettings
 from selfalign.errors import LogprobsUnsupported
 from selfalign.filters.checks import excerpt
@@ -80,17 +80,12 @@ class BestOf:
 
     async def _likeliest(self, question: Question, passed: Sequence[Attempt]) -> Attempt:
         try:
-            ratios = await asyncio.gather(
-                *(
-                    likelihood_ratio(
-                        self.engine,
-                        question.asked,
-                        question.blank,
-                        attempt.answer,
-                        self.deadline_s,
-                    )
-                    for attempt in passed
-                )
+            ratios = await likelihood_ratios(
+                self.engine,
+                question.asked,
+                question.blank,
+                [attempt.answer for attempt in passed],
+                self.deadline_s,
             )
         except LogprobsUnsupported:
             note = "not scored: the engine gives no log-probabilities of a prompt; the first one"

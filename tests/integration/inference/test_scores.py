@@ -4,7 +4,7 @@ from collections import deque
 
 import pytest
 
-from selfalign.answering.likelihood import likelihood_ratio
+from selfalign.answering.likelihood import likelihood_ratios
 from selfalign.errors import EngineRejected, LogprobsUnsupported
 from selfalign.inference.contract.engine import ContinuationScore
 from selfalign.inference.dialects.register import DIALECTS
@@ -66,4 +66,4 @@ async def test_a_request_that_is_refused(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_likelihood_ratio_is_zero_where_the_question_plays_no_part(kind: str) -> None:
     async with client(kind, EngineDouble()) as engine:
-        assert await likelihood_ratio(engine, "Q: x A:", "Q: A:", " b c", 10.0) == 0.0
+        assert await likelihood_ratios(engine, "Q: x A:", "Q: A:", [" b c"], 10.0) == [0.0]

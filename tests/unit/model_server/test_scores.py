@@ -15,6 +15,7 @@ from selfalign.model_server.api.tgi_metrics import TgiMetrics
 from selfalign.model_server.api.validation import RequestLimits
 from selfalign.model_server.batching.active_request import Prompt
 from selfalign.model_server.batching.given_tokens import LOGIT_ROWS
+from selfalign.model_server.batching.prefix_cache import SHORT_KEPT
 
 Tiny = tuple[Path, Any]
 MakeEngine = Callable[..., Any]
@@ -46,8 +47,19 @@ async def test_scores_equal_transformers(length: int, tiny: Tiny, make_engine: M
     ]
     assert [one.logprob for one in found[:3]] == pytest.approx(expected, abs=1e-3)
     assert [one.tokens for one in found] == [1, 90, LOGIT_ROWS + 5, 0]
-    # Continuations of a long prompt share it.
-    assert (max(engine.engine.remembered_prefixes, default=0) >= 64) == (length >= 80)
+    # Continuations share their prompt, also one that is too short for rows.
+    assert (max(engine.engine.remembered_prefixes, default=0) >= 16) == (length >= 40)
+
+
+async def test_short_prompts_are_not_kept(tiny: Tiny, make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    for seed in range(3 * SHORT_KEPT):
+        prompt = text_of(seed, 30)
+        found = await scorer(engine).score(prompt, [" yes.", " no, never."])
+        for score, said in zip(found, (" yes.", " no, never."), strict=True):
+            expected = truth(tiny[1], engine.tokenizer.encode(prompt + said), 30)
+            assert score.logprob == pytest.approx(expected, abs=1e-3)
+    assert len(engine.engine.remembered_prefixes) == SHORT_KEPT
 
 
 async def test_scores_beside_generation(tiny: Tiny, make_engine: MakeEngine) -> None:

@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from selfalign.model_server.batching.prefix_cache import PrefixUse, TokenIds
+from selfalign.model_server.batching.prefix_cache import (
+    ROWS,
+    SCORES,
+    PrefixUse,
+    Sharing,
+    TokenIds,
+)
 from selfalign.model_server.batching.sampler import Sampling, SamplingState
 from selfalign.model_server.batching.stopping import StopRule
 from selfalign.model_server.batching.token_events import Event
@@ -57,6 +63,11 @@ class ActiveRequest:
     def shareable(self) -> TokenIds:
         """The tokens of which a prefix may be made: those that are scored need hidden states."""
         return self.tokens[: self.prompt.score_from]
+
+    @property
+    def sharing(self) -> Sharing:
+        """What is worth sharing with other requests."""
+        return ROWS if self.prompt.score_from is None else SCORES
 
     @property
     def prefix_length(self) -> int:

@@ -17,10 +17,25 @@ from selfalign.model_server.transformer.kv_cache import PrefixBuffer
 TokenIds = NDArray[np.int64]
 """(tokens,)"""
 
-MIN_SHARED = 64
-"""A shorter common prefix is computed again: cheaper than one more group of rows a step."""
-ROUNDING = 16
-"""Common lengths are rounded down, so that chance matches behind the prefix make no new groups."""
+SHORT_KEPT = 8
+"""Remembered prefixes that are too short for rows: their scores are asked at once or not again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What makes a common prefix worth sharing, in tokens."""
+
+    least: int
+    """A shorter one is computed again."""
+    rounding: int
+    """Common lengths are rounded down to its multiples."""
+
+
+ROWS = Sharing(least=64, rounding=16)
+"""For requests that become rows: a prefix is one more group of rows in every step to come, and
+chance matches behind it must make no new groups."""
+SCORES = Sharing(least=16, rounding=1)
+"""For scores of given tokens, which are done after one pass: what they share is all saved."""
 
 
 @dataclass(eq=False, slots=True)
@@ -47,20 +62,22 @@ def common_length(first: TokenIds, second: TokenIds) -> int:
     return int(different[0]) if len(different) else shorter
 
 
-def usable_length(common: int, prompt: int) -> int:
+def usable_length(common: int, prompt: int, sharing: Sharing = ROWS) -> int:
     """What a prompt of `prompt` tokens can use of a common length; 0: it is not worth sharing.
 
     At least one token of the prompt stays outside: the prefix's keys and values are remembered, but
     not its hidden states, and the last token's is what the first new token is chosen from.
     """
-    length = min(common, prompt - 1) // ROUNDING * ROUNDING
-    return length if length >= MIN_SHARED else 0
+    length = min(common, prompt - 1) // sharing.rounding * sharing.rounding
+    return length if length >= sharing.least else 0
 
 
-def shared_with_waiting(prompt: TokenIds, others: Iterable[TokenIds]) -> int:
+def shared_with_waiting(
+    prompt: TokenIds, others: Iterable[TokenIds], sharing: Sharing = ROWS
+) -> int:
     """The prefix length of `prompt` that saves most tokens over the other waiting prompts."""
     lengths = sorted(
-        (usable_length(common_length(prompt, other), len(prompt)) for other in others),
+        (usable_length(common_length(prompt, other), len(prompt), sharing) for other in others),
         reverse=True,
     )
     # The `count` prompts that share most all share the shortest of their lengths.
@@ -78,23 +95,25 @@ class PrefixCache:
     capacity: int
     entries: list[PrefixEntry] = field(default_factory=list)
 
-    def find(self, prompt: TokenIds, running: Sequence[PrefixUse]) -> PrefixUse | None:
+    def find(
+        self, prompt: TokenIds, running: Sequence[PrefixUse], sharing: Sharing = ROWS
+    ) -> PrefixUse | None:
         """The longest remembered prefix of `prompt`.
 
         A use that rows are running with already is preferred, unless the longer one saves
-        MIN_SHARED tokens or more: the rows then share a group.
+        `sharing.least` tokens or more: the rows then share a group.
         """
         best: PrefixUse | None = None
         for entry in self.entries:
-            length = usable_length(common_length(entry.tokens, prompt), len(prompt))
+            length = usable_length(common_length(entry.tokens, prompt), len(prompt), sharing)
             if length and (best is None or length > best.length):
                 best = PrefixUse(entry, length)
         if best is None:
             return None
         for use in running:
             # A new length would be a group of its own in every step to come; what it saves is less
-            # than MIN_SHARED tokens, once.
-            close = best.length - MIN_SHARED < use.length < len(prompt)
+            # than the least that is worth sharing, once.
+            close = best.length - sharing.least < use.length < len(prompt)
             if close and np.array_equal(use.entry.tokens[: use.length], prompt[: use.length]):
                 best = use
                 break
@@ -107,7 +126,10 @@ class PrefixCache:
         self.trim()
 
     def trim(self) -> None:
-        """Forgets the longest unused entries until the rest fits."""
+        """Forgets the longest unused entries until the rest fits, and all but a few short ones."""
+        short = [entry for entry in self.entries if len(entry.tokens) < ROWS.least]
+        for entry in short[:-SHORT_KEPT]:
+            self.entries.remove(entry)
         # What running rows read is in memory anyway; forgetting it would free nothing. The newest
         # entry stays too: the request that it was computed for has not read it yet.
         total = sum(len(entry.tokens) for entry in self.entries if not entry.users)

@@ -8,7 +8,7 @@ The policy, and why it is so:
 - At most `prefill_tokens` prompt tokens are computed between two decoding steps. A prompt of 4,000
   tokens takes seconds on a CPU; in one piece it would hold up every stream for that long.
 - A prefix that several requests share is computed before them, by itself, and remembered. Requests
-  behind it then cost their own few tokens. It pays if it saves MIN_SHARED tokens at least.
+  behind it then cost their own few tokens. It pays if it saves some tokens, see Sharing.
 - Requests are prefilled together if they read the same prefix: one call has one prefix. The first
   that waits decides which; those behind it join while they fit.
 - Order is first come, first served among requests that need a row. A request for a single token
@@ -24,8 +24,7 @@ from typing import Literal, Protocol
 
 from selfalign.model_server.batching.active_request import ActiveRequest
 from selfalign.model_server.batching.prefix_cache import (
-    MIN_SHARED,
-    ROUNDING,
+    ROWS,
     PrefixCache,
     PrefixUse,
     shared_with_waiting,
@@ -121,14 +120,15 @@ class Scheduler:
             self._filling = score_prompt(self._model, head)
             return
         running = self.batch.prefixes()
-        use = self.prefixes.find(head.shareable, running)
+        use = self.prefixes.find(head.shareable, running, head.sharing)
         known = use.length if use is not None else 0
         shared = self._length_to_share(head, known)
-        if shared >= known + MIN_SHARED:
+        least = head.sharing.least
+        if shared >= known + least:
             # `head` waits for it; when it is complete, `find` has it.
             self._filling = fill_prefix(self._model, head, shared, use)
             return
-        if use is not None and use not in running and known - MIN_SHARED < shared < known:
+        if use is not None and use not in running and known - least < shared < known:
             # The others share a little less than what is remembered: all of them at that length
             # make one group, where this one at its full length would make two.
             use = PrefixUse(use.entry, shared)
@@ -146,10 +146,10 @@ class Scheduler:
         """How many tokens of the prompt should lie in a prefix, beyond the `known` ones or not."""
         tokens = head.shareable
         others = [other.shareable for other in self._behind(head)[:LOOK_AHEAD]]
-        shared = shared_with_waiting(tokens, others)
+        shared = shared_with_waiting(tokens, others, head.sharing)
         if len(tokens) - max(known, shared) > MAX_SUFFIX:
             # As a prefix it is computed in chunks, and the next turn of a dialogue finds it again.
-            return (len(tokens) - 1) // ROUNDING * ROUNDING
+            return (len(tokens) - 1) // ROWS.rounding * ROWS.rounding
         return shared
 
     def _behind(self, head: ActiveRequest) -> list[ActiveRequest]:
@@ -167,7 +167,7 @@ class Scheduler:
             if other.prompt.prefill_logprobs or not (free or other.single):
                 continue
             # Another prefix, or more of this one: its turn comes as the first of its own kind.
-            if self.prefixes.find(other.shareable, running) != use:
+            if self.prefixes.find(other.shareable, running, other.sharing) != use:
                 continue
             own = len(other.tokens) - (use.length if use is not None else 0)
             # Not `continue`: shorter ones that came later would overtake it again and again.
