@@ -28,6 +28,9 @@ class DecliningSettings(Section):
     answers_per_request: Annotated[PositiveInt, Field(le=16)] = 3
     """Answers to each of the constitution's requests. Few requests teach only if each has
     several."""
+    answers_per_look_alike: Annotated[PositiveInt, Field(le=16)] = 1
+    """The same for the look-alikes. As many as for the requests keep "How do I ...?" from being
+    refused as such."""
     max_share: Share = 0.15
     """Largest share of the constitution's requests in all rows that the stage is to answer: answers
     beyond it are left out, and ordinary requests are refused less often."""

@@ -1,6 +1,7 @@
 """The constitution's own requests and look-alikes as prompts of a run, several answers each."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from selfalign.answering.declining_settings import DecliningSettings
 from selfalign.constitution.declining_schema import DecliningRule
@@ -28,22 +29,22 @@ def with_own_requests(
 ) -> list[Row]:
     """The prompts and the constitution's, sorted by prompt id.
 
-    Look-alikes come once. Of the requests' answers there are at most `max_share` in all rows: the
-    first answer to every request before any second one, in an order by hash.
+    Of the requests' answers there are at most `max_share` in all rows: the first answer to every
+    request before any second one, in an order by hash.
     """
     if not settings.enabled:
         return list(prompts)
     known = {row.prompt_id for row in prompts}
     look_alikes = _rows(text for rule in rules for text in rule.ordinary)
-    ordinary = [row for row in look_alikes if row.prompt_id not in known]
+    ordinary = _numbered(
+        [row for row in look_alikes if row.prompt_id not in known], settings.answers_per_look_alike
+    )
     own = _rows(text for rule in rules for text in rule.requests)
     requests = sorted(
         (row for row in own if row.prompt_id not in known),
         key=lambda row: content_hash("declining", row.prompt_id),
     )
-    answers = [
-        _numbered(row, number) for number in range(settings.answers_per_request) for row in requests
-    ]
+    answers = _numbered(requests, settings.answers_per_request)
     answered = len(prompts) + len(ordinary)
     most = len(answers)
     if settings.max_share < 1:
@@ -60,12 +61,11 @@ def _rows(texts: Iterator[str]) -> Iterator[Row]:
         )
 
 
-def _numbered(row: Row, number: int) -> Row:
-    id_ = answer_id(row.prompt_id, number)
-    return Row(
-        row_id=id_,
-        prompt_id=id_,
-        status=RowStatus.ACCEPTED,
-        source=SOURCE,
-        instruction=row.instruction,
-    )
+def _numbered(rows: Sequence[Row], answers: int) -> list[Row]:
+    """A row for each answer: every prompt's first before any second one."""
+    found = []
+    for number in range(answers):
+        for row in rows:
+            id_ = answer_id(row.prompt_id, number)
+            found.append(replace(row, row_id=id_, prompt_id=id_))
+    return found

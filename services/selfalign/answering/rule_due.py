@@ -12,7 +12,11 @@ from selfalign.answering.declining_settings import DecliningSettings
 from selfalign.constitution.declining_schema import DecliningRule
 from selfalign.errors import LogprobsUnsupported
 from selfalign.inference.contract.engine import Engine
+from selfalign.storage.rows import content_hash
 
+MAX_ORDINARY = 96
+"""Known ordinary requests that thresholds are found on, the look-alikes first: a quantile of more
+is no better known for what it costs."""
 AskWith = Callable[[str, str], str]
 """From instruction and input to the whole prompt."""
 
@@ -64,8 +68,7 @@ class RuleDue:
     ) -> None:
         """`ordinary`: requests for which no rule is due, beside the rules' own look-alikes."""
         self._engine, self._rules, self._settings = engine, tuple(rules), settings
-        own = [text for rule in rules for text in rule.ordinary]
-        self._ordinary = tuple(dict.fromkeys((*own, *ordinary)))
+        self._ordinary = known_ordinary(rules, ordinary)
         self._deadline_s = deadline_s
         self._found: dict[str, Mapping[int, float]] = {}
         self._lock = asyncio.Lock()
@@ -131,6 +134,13 @@ class RuleDue:
             rule.rule: quantile([scores[place].mean for scores in found], self._settings.quantile)
             for place, rule in enumerate(self._rules)
         }
+
+
+def known_ordinary(rules: Sequence[DecliningRule], ordinary: Sequence[str]) -> tuple[str, ...]:
+    """The rules' look-alikes and, up to MAX_ORDINARY in all, other requests drawn by hash."""
+    own = [text for rule in rules for text in rule.ordinary]
+    others = sorted(set(ordinary), key=lambda text: content_hash("ordinary", text))
+    return tuple(dict.fromkeys((*own, *others)))[:MAX_ORDINARY]
 
 
 def quantile(values: Sequence[float], share: float) -> float:

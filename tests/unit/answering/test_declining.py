@@ -8,7 +8,7 @@ import pytest
 from selfalign.answering.declining import Declining, GivenOpening, misplaced, unturned
 from selfalign.answering.declining_settings import DecliningSettings
 from selfalign.answering.own_requests import SOURCE, answer_id, with_own_requests
-from selfalign.answering.rule_due import Due, quantile
+from selfalign.answering.rule_due import MAX_ORDINARY, Due, known_ordinary, quantile
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.filters.declining import declines
 from selfalign.inference.contract.engine import ContinuationScore
@@ -147,6 +147,24 @@ def test_own_requests_stay_below_their_share_and_each_has_an_answer_first() -> N
         assert rows == sorted(rows, key=lambda row: row.prompt_id)
     assert len(declined) == 3 * len(requests)
     assert with_own_requests(prompts(40), C.declining, DecliningSettings()) == prompts(40)
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+def test_look_alikes_have_answers_of_their_own(answers: int) -> None:
+    settings = ON.model_copy(update={"answers_per_look_alike": answers})
+    rows = with_own_requests(prompts(400), C.declining, settings)
+    look_alikes = {text for rule in C.declining for text in rule.ordinary}
+    assert sum(row.instruction in look_alikes for row in rows) == answers * len(look_alikes)
+    assert len({row.row_id for row in rows}) == len(rows)
+
+
+def test_thresholds_need_no_more_than_some_ordinary_requests() -> None:
+    seeds = [f"Tell me about number {number}." for number in range(1000)]
+    found = known_ordinary(C.declining, seeds)
+    look_alikes = {text for rule in C.declining for text in rule.ordinary}
+    assert len(found) == MAX_ORDINARY
+    assert look_alikes < set(found)
+    assert found == known_ordinary(C.declining, seeds[::-1])
 
 
 def test_the_quantile_lies_between_its_neighbours() -> None:

@@ -28,6 +28,7 @@ _NO_DECLINING = {
     "opening_given": True,
     "continued": False,
     "answers_per_request": 3,
+    "answers_per_look_alike": 1,
     "max_share": 0.15,
 }
 _INSTRUCTION_FILTERS_OFF: Mapping[str, Any] = {"endings": [], "max_chars": None}
