@@ -19,8 +19,9 @@ def serve_model(settings: ModelServerSettings) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
-    # Before torch is imported: waiting OpenMP threads must not burn the cores others need.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Before torch is imported, which reads it once.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(settings.spin))
     from selfalign.model_server.api.gate import Gate
     from selfalign.model_server.serving import build_api, serve
 

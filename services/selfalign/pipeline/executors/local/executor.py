@@ -25,6 +25,8 @@ from selfalign.weights.local import local_weights
 from selfalign.weights.source import Weights
 
 POLL_S = 0.1
+SPIN = 10_000
+"""Of the engine's threads: the runner's other processes wait for it, and leave it the cores."""
 
 
 class LocalExecutor:
@@ -60,7 +62,7 @@ class LocalExecutor:
         # A name: rows and cards would have the folder of this machine instead.
         name = Path(folder).name if role == "base" else f"{self._run.name}/{role}"
         options = self._settings.model_server.model_dump(exclude_unset=True)
-        chosen = {"port": 0, "model_id": name, **options}
+        chosen = {"port": 0, "model_id": name, "spin": SPIN, **options}
         arguments = arguments_of(ModelServerSettings(model=folder, **chosen))
         command = ["-m", "selfalign.model_server", *arguments]
         address = self._start_server(f"engine-{role}", command)
