@@ -25,8 +25,9 @@ class Layout(Protocol):
         """The prompt of stage 4, which asks for a fuller answer (paper, section 3.4)."""
         ...
 
-    def own_prompt(self, instruction: str, input: str = "") -> str:
-        """The prompt as the base model's makers mean it: its template without our meta prompt.
+    def own_prompt(self, instruction: str, input: str = "", system: str = "") -> str:
+        """The prompt as the base model's makers mean it: its template without our meta prompt,
+        with `system` as the system's message where one is given.
 
         In the headers layout, which no base model knows, the same as `student_prompt`.
         """

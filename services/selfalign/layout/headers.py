@@ -25,7 +25,7 @@ class HeadersLayout:
     def verbose_prompt(self, instruction: str, input: str = "") -> str:
         return render_verbose_prompt(self._c, instruction, input)
 
-    def own_prompt(self, instruction: str, input: str = "") -> str:
+    def own_prompt(self, instruction: str, input: str = "", system: str = "") -> str:
         return self.student_prompt(instruction, input)
 
     def training(self, meta_prompts: int | None) -> dict[str, JsonValue]:

@@ -42,7 +42,9 @@ class TemplateLayout:
     def verbose_prompt(self, instruction: str, input: str = "") -> str:
         return self._prompt(self.messages(self._c.student.verbose.overview, instruction, input))
 
-    def own_prompt(self, instruction: str, input: str = "") -> str:
+    def own_prompt(self, instruction: str, input: str = "", system: str = "") -> str:
+        if system.strip():
+            return self._prompt(self.messages(system, instruction, input))
         return self._prompt([{"role": "user", "content": join_input(instruction, input)}])
 
     def messages(self, system: str, instruction: str, input: str) -> list[Message]:

@@ -79,14 +79,15 @@ class Aligner:
     def longest(self) -> tuple[str, SamplingParams]:
         """What stands before every question, and the sampling that covers all that follows it."""
         if self.settings.calls == "chat":
-            return self.layout.own_prompt(""), self.chat_params
+            return self.layout.own_prompt("", system=self.settings.chat_system), self.chat_params
         return self.caller.prefix, self.caller.plan.longest
 
     async def _under_constitution(self, item: PromptItem, seed: int) -> Attempt:
         return self._judge(item, await self.caller.ask(item.instruction, item.input, seed))
 
     async def _chat(self, item: PromptItem, seed: int) -> Attempt:
-        prompt = self.layout.own_prompt(item.instruction, item.input)
+        system = self.settings.chat_system
+        prompt = self.layout.own_prompt(item.instruction, item.input, system)
         completion = await self._engine.generate(
             prompt, self.chat_params, seed=seed, deadline_s=self.settings.deadline_s
         )

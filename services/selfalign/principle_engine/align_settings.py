@@ -81,6 +81,9 @@ class PrincipleEngineSettings(Section):
     chat model the bare question in its own template, without thoughts: the principles act through
     `selection`, `declining` and the filters alone. `auto` is `chat` where the run's layout is a
     chat template, else `two`."""
+    chat_system: str = ""
+    """What the system says with `chat`: the principles in the few words that a small model follows.
+    The student never sees it, as it never sees the constitution. Without it the template's own."""
     sampling: AlignSampling = AlignSampling()
     """Of thoughts and answer together; with two calls of the answer alone."""
     thoughts_tokens: PositiveInt = 64

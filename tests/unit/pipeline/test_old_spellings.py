@@ -49,6 +49,8 @@ def _with_added(text: str) -> str:
     before = {
         "align.calls": "two",
         "align.filters.refusals": "reject",
+        "align.retries": 2,
+        "refine.retries": 2,
         "prompts.sources": {"self_instruct": 0.5, "topic_guided": 0.5},
     }
     for dotted, value in {**ADDED, **before}.items():

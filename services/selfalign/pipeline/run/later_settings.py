@@ -84,6 +84,7 @@ ADDED: Mapping[str, Any] = {
         for section in ("align", "refine")
         for name, value in {"preset": "ours", **_FORM_FILTERS_OFF}.items()
     },
+    "align.chat_system": "",
     "align.filters.introduction_run": 0,
     "align.filters.header_leak": False,
     "align.filters.meta_leak_run": 0,
