@@ -50,6 +50,7 @@ def _with_added(text: str) -> str:
         "align.calls": "two",
         "align.filters.refusals": "reject",
         "prompts.sources": {"self_instruct": 0.5, "topic_guided": 0.5},
+        "prompts.expected_per_hint": 0.7,
     }
     for dotted, value in {**ADDED, **before}.items():
         *parents, last = dotted.split(".")
