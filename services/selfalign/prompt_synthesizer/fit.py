@@ -1,9 +1,10 @@
 """Does what was written belong to what it was written for: a topic to its question type, an
 instruction to its topic?
 
-By the likelihood ratio of answering.likelihood. How much likelier one text makes another is the
-same in both directions, so the cheaper one is asked: all topics of a completion after their type,
-and the topic, which has fewer words, after the instruction.
+By the likelihood ratio of answering.likelihood. By Bayes' rule either text may stand first, so the
+cheaper way is asked: all topics of a completion after their type in one call, and the topic, which
+has few words, after the instruction. Of instructions that a 135M model wrote it also told those
+that fit better than the other way did.
 """
 
 import asyncio
