@@ -27,6 +27,8 @@ class Reason(StrEnum):
     BAD_TOPIC_CAPITAL = "bad_topic_capital"
     BAD_TOPIC_PUNCTUATION = "bad_topic_punctuation"
     DUPLICATE_TOPIC = "duplicate_topic"
+    OFF_TYPE = "off_type"
+    OFF_TOPIC = "off_topic"
     BAD_ENDING = "bad_ending"
     COMMON_OPENING = "common_opening"
     COMMON_TOPIC = "common_topic"

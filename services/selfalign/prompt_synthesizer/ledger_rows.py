@@ -27,7 +27,7 @@ def instruction_rows(
     """A row for each candidate of a completion; one row for a completion that has none."""
     first = _blank_row(scope, 0, request, answer, source)
     if isinstance(answer, SelfAlignError):
-        return [_failed(first, answer)]
+        return [first.failed(answer)]
     rows = []
     for number, candidate in enumerate(candidates):
         row = first if number == 0 else _blank_row(scope, number, request, None, first.source)
@@ -49,7 +49,7 @@ def hint_rows(
             scope, number, request, answer if number == 0 else None, "topic_guided", hint
         )
         if isinstance(answer, SelfAlignError):
-            rows.append(_failed(row, answer))
+            rows.append(row.failed(answer))
             continue
         row = replace(row, finish_reason=answer.finish_reason)
         rows.append(_with_instruction(row, candidates[number]))
@@ -67,7 +67,7 @@ def topic_rows(
     kind = Hint(question_type, "")
     first = _blank_row(scope, 0, request, answer, "topic", kind)
     if isinstance(answer, SelfAlignError):
-        return [_failed(first, answer)]
+        return [first.failed(answer)]
     rows = []
     for number, candidate in enumerate(candidates):
         row = first if number == 0 else _blank_row(scope, number, request, None, "topic", kind)
@@ -149,10 +149,6 @@ def _with_instruction(row: Row, candidate: Candidate) -> Row:
         completion=candidate.raw,
     )
     return _rejected(row, candidate.rejection)
-
-
-def _failed(row: Row, error: SelfAlignError) -> Row:
-    return replace(row, status=RowStatus.FAILED, reason=type(error).__name__, evidence=str(error))
 
 
 def _rejected(row: Row, rejection: Rejection | None) -> Row:

@@ -1,9 +1,10 @@
-"""Completions asked of the engine: many under way at once, yielded in the order of requests."""
+"""Completions asked of the engine: many under way at once, answered in the order of requests."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from selfalign.errors import EngineError, PromptTooLong, SelfAlignError
 from selfalign.inference.contract.engine import Completion, Engine
@@ -11,6 +12,7 @@ from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.settings.sampling import SamplingParams
 
 CompletionOrError = Completion | SelfAlignError
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,16 @@ class BoundedEngine:
 
 async def in_order(
     make: Callable[[int], SynthesisRequest | None],
-    ask: Callable[[SynthesisRequest], Awaitable[CompletionOrError]],
+    ask: Callable[[int, SynthesisRequest], Awaitable[Answer]],
     window: int,
-) -> AsyncGenerator[tuple[int, SynthesisRequest, CompletionOrError], None]:
-    """(number, request, answer) for numbers 0, 1, ... until `make` gives None.
+) -> AsyncGenerator[Answer, None]:
+    """What `ask` makes of each number and request, for 0, 1, ... until `make` gives None.
 
     `make(n)` is called once the consumer is done with answer n - window and all before it, and
     before it sees a later one: what is made does not depend on which answer came first. Closing the
     iterator (use contextlib.aclosing) cancels what is under way.
     """
-    pending: deque[tuple[int, SynthesisRequest, asyncio.Task[CompletionOrError]]] = deque()
+    pending: deque[asyncio.Future[Answer]] = deque()
     number = 0
     try:
         while True:
@@ -66,17 +68,14 @@ async def in_order(
                 request = make(number)
                 if request is None:
                     break
-                task = asyncio.ensure_future(ask(request))
-                pending.append((number, request, task))
+                pending.append(asyncio.ensure_future(ask(number, request)))
                 number += 1
             if not pending:
                 return
-            first, asked, task = pending[0]
-            answer = await task
+            answer = await pending[0]
             pending.popleft()
-            yield first, asked, answer
+            yield answer
     finally:
-        tasks = [task for _, _, task in pending]
-        for task in tasks:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*pending, return_exceptions=True)

@@ -5,12 +5,13 @@ the order of the completions, whatever order the engine answers in. A completion
 latency stand on the first of its rows only, so that sums over a table are right.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from selfalign.inference.contract.engine import Completion, Engine
 from selfalign.prompt_synthesizer.candidates import Candidate
+from selfalign.prompt_synthesizer.fit import Fit
 from selfalign.prompt_synthesizer.ledger_rows import (
     TopicQuota,
     hint_rows,
@@ -62,6 +63,7 @@ class Synthesizer:
         self._topic_seeds = tuple(topic_seeds)
         self._templates = load_prompt_templates(settings.wording)
         self._engine = BoundedEngine(engine, settings.max_in_flight, settings.deadline_s)
+        self._fit = Fit(engine, settings.deadline_s)
         # Twice the room, so that one slow completion at the head does not idle the engine.
         self._window = 2 * settings.max_in_flight
         self.model_id = model_id
@@ -91,38 +93,43 @@ class Synthesizer:
             prompt = render_topics(self._templates, question_type, shown, settings)
             return SynthesisRequest(prompt, settings.sampling, own)
 
-        answers = in_order(make, self._engine.ask, settings.lookahead)
-        async with aclosing(answers):
-            async for number, asked, answer in answers:
-                candidates: list[Candidate] = []
-                if isinstance(answer, Completion):
-                    candidates = parse_topics(answer.text, cut=_cut(answer), settings=settings)
-                scope = ("topics", question_type, number)
-                for row in topic_rows(scope, question_type, asked, answer, candidates):
+        async def found(number: int, asked: SynthesisRequest) -> list[Row]:
+            answer = await self._engine.ask(asked)
+            candidates: list[Candidate] = []
+            if isinstance(answer, Completion):
+                candidates = parse_topics(answer.text, cut=_cut(answer), settings=settings)
+            scope = ("topics", question_type, number)
+            rows = topic_rows(scope, question_type, asked, answer, candidates)
+            return await self._fit.topics(rows, question_type, settings.fit)
+
+        completions = in_order(make, found, settings.lookahead)
+        async with aclosing(completions):
+            async for rows in completions:
+                for row in rows:
                     yield replace(topics.judge(row), model_id=self.model_id)
                 if topics.wanted <= 0:
                     return
 
-    async def self_instruct(self, completions: int, seed: int) -> AsyncGenerator[Row, None]:
+    def self_instruct(self, completions: int, seed: int) -> AsyncGenerator[Row, None]:
         """Every candidate of `completions` completions, judged by the local filters."""
         settings = self._settings.self_instruct
 
         def make(number: int) -> SynthesisRequest | None:
             return self.self_instruct_request(seed, number) if number < completions else None
 
-        answers = in_order(make, self._engine.ask, self._window)
-        async with aclosing(answers):
-            async for number, asked, answer in answers:
-                candidates: list[Candidate] = []
-                if isinstance(answer, Completion):
-                    shown = len(asked.examples)
-                    candidates = parse_self_instruct(answer.text, shown=shown, cut=_cut(answer))
-                scope = ("prompts", "self_instruct", seed, number)
-                for row in instruction_rows(scope, asked, answer, candidates):
-                    judged = judge_instruction(row, settings.filters, asked.examples)
-                    yield replace(judged, model_id=self.model_id)
+        async def found(number: int, asked: SynthesisRequest) -> list[Row]:
+            answer = await self._engine.ask(asked)
+            candidates: list[Candidate] = []
+            if isinstance(answer, Completion):
+                shown = len(asked.examples)
+                candidates = parse_self_instruct(answer.text, shown=shown, cut=_cut(answer))
+            scope = ("prompts", "self_instruct", seed, number)
+            rows = instruction_rows(scope, asked, answer, candidates)
+            return [judge_instruction(row, settings.filters, asked.examples) for row in rows]
 
-    async def topic_guided(self, hints: Sequence[Hint], seed: int) -> AsyncGenerator[Row, None]:
+        return self._rows(make, found)
+
+    def topic_guided(self, hints: Sequence[Hint], seed: int) -> AsyncGenerator[Row, None]:
         """Exactly one row for each hint, in their order."""
         settings = self._settings.topic_guided
         size = 1 if settings.layout == "line" else settings.new_hints
@@ -131,16 +138,17 @@ class Synthesizer:
             chosen = tuple(hints[number * size : (number + 1) * size])
             return self.topic_guided_request(chosen, seed, number) if chosen else None
 
-        answers = in_order(make, self._engine.ask, self._window)
-        async with aclosing(answers):
-            async for number, asked, answer in answers:
-                candidates = self._parse_guided(asked, answer)
-                scope = ("prompts", "topic_guided", seed, number)
-                for row in hint_rows(scope, asked, answer, candidates):
-                    judged = judge_instruction(row, settings.filters, asked.examples)
-                    yield replace(judged, model_id=self.model_id)
+        async def found(number: int, asked: SynthesisRequest) -> list[Row]:
+            answer = await self._engine.ask(asked)
+            candidates = self._parse_guided(asked, answer)
+            scope = ("prompts", "topic_guided", seed, number)
+            rows = hint_rows(scope, asked, answer, candidates)
+            rows = [judge_instruction(row, settings.filters, asked.examples) for row in rows]
+            return await self._fit.instructions(rows, settings.fit)
 
-    async def template(
+        return self._rows(make, found)
+
+    def template(
         self, prefix: str, end: str, completions: int, seed: int
     ) -> AsyncGenerator[Row, None]:
         """One row for each of `completions` turns of a user, as the chat model writes them.
@@ -157,16 +165,27 @@ class Synthesizer:
             request = SynthesisRequest(prefix, sampling, own)
             return request if number < completions else None
 
-        answers = in_order(make, self._engine.ask, self._window)
-        async with aclosing(answers):
-            async for number, asked, answer in answers:
-                candidates: list[Candidate] = []
-                if isinstance(answer, Completion):
-                    candidates = [parse_user_turn(answer.text, cut=_cut(answer))]
-                scope = ("prompts", "template", seed, number)
-                for row in instruction_rows(scope, asked, answer, candidates, "template"):
-                    judged = judge_instruction(row, settings.filters, ())
-                    yield replace(judged, model_id=self.model_id)
+        async def found(number: int, asked: SynthesisRequest) -> list[Row]:
+            answer = await self._engine.ask(asked)
+            candidates: list[Candidate] = []
+            if isinstance(answer, Completion):
+                candidates = [parse_user_turn(answer.text, cut=_cut(answer))]
+            scope = ("prompts", "template", seed, number)
+            rows = instruction_rows(scope, asked, answer, candidates, "template")
+            return [judge_instruction(row, settings.filters, ()) for row in rows]
+
+        return self._rows(make, found)
+
+    async def _rows(
+        self,
+        make: Callable[[int], SynthesisRequest | None],
+        found: Callable[[int, SynthesisRequest], Awaitable[list[Row]]],
+    ) -> AsyncGenerator[Row, None]:
+        completions = in_order(make, found, self._window)
+        async with aclosing(completions):
+            async for rows in completions:
+                for row in rows:
+                    yield replace(row, model_id=self.model_id)
 
     def longest_requests(self) -> list[tuple[str, SynthesisRequest]]:
         """(settings section, its longest request, nearly): for the check of the engine's limits."""

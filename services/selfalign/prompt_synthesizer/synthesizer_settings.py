@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from selfalign.prompt_synthesizer.fit_settings import FitSettings
 from selfalign.settings.sampling import NewTokens, SamplingParams, Temperature, TopP
 from selfalign.settings.section import NonEmpty, PositiveInt, Seconds, Section
 
@@ -76,6 +77,7 @@ class TopicSettings(Section):
     lookahead: PositiveInt = 4
     """Completions of one type under way at once: a prompt shows the topics that were known that
     many completions earlier."""
+    fit: FitSettings = FitSettings()
 
 
 class SelfInstructSettings(Section):
@@ -104,6 +106,7 @@ class TopicGuidedSettings(Section):
     filters: PromptFilterSettings = PromptFilterSettings(
         min_words=1, max_words=None, blacklist=(), bad_first_character=False, non_ascii_start=False
     )
+    fit: FitSettings = FitSettings()
 
 
 class TemplateSampling(SamplingParams):

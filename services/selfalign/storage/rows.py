@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
+from selfalign.errors import SelfAlignError
 from selfalign.storage.columns import (
     Float32,
     Int32,
@@ -64,7 +65,8 @@ class Row:
     completion_tokens: Int32 = 0
     latency_ms: Float32 = 0.0
     score: Annotated[Float32, Since.ADDED] = 0.0
-    """Likelihood ratio by which the answer was chosen, in nats per token; 0: not scored."""
+    """Likelihood ratio by which the answer was chosen; of a topic or prompt: by which it fits. In
+    nats per token; 0: not scored."""
 
     @classmethod
     def of(cls, item: "PromptItem", status: RowStatus) -> Self:
@@ -75,6 +77,12 @@ class Row:
     def rejected(self, reason: str, evidence: str) -> Self:
         """The same row, turned down by the filter `reason`."""
         return replace(self, status=RowStatus.REJECTED, reason=reason, evidence=evidence)
+
+    def failed(self, error: SelfAlignError) -> Self:
+        """The same row, which ended with an error."""
+        return replace(
+            self, status=RowStatus.FAILED, reason=type(error).__name__, evidence=str(error)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -53,6 +53,7 @@ def _with_added(text: str) -> str:
         "refine.retries": 2,
         "evaluate.sampling": {"max_new_tokens": 160, "temperature": 0.1, "top_p": 0.75},
         "prompts.sources": {"self_instruct": 0.5, "topic_guided": 0.5},
+        "prompts.expected_per_hint": 0.7,
     }
     for dotted, value in {**ADDED, **before}.items():
         *parents, last = dotted.split(".")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from selfalign.errors import (
-    EngineError,
     EngineRejected,
     EngineTimeout,
     EngineUnavailable,
@@ -243,13 +242,13 @@ async def test_in_order_makes_a_request_only_after_its_predecessors_were_handled
         assert len(handled) >= number - 2, (number, handled)
         return SynthesisRequest(str(number), SamplingParams(), number) if number < 9 else None
 
-    async def ask(request: SynthesisRequest) -> EngineError:
-        await asyncio.sleep((9 - request.seed) / 2000)
-        return EngineError(request.prompt)
+    async def ask(number: int, request: SynthesisRequest) -> str:
+        await asyncio.sleep((9 - number) / 2000)
+        return request.prompt
 
-    async for number, _, answer in in_order(make, ask, 3):
-        assert str(answer) == str(number)
-        handled.append(number)
+    async for answer in in_order(make, ask, 3):
+        assert answer == str(len(handled))
+        handled.append(int(answer))
     assert handled == list(range(9))
 
 

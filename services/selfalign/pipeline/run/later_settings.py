@@ -76,6 +76,7 @@ ADDED: Mapping[str, Any] = {
         for source in ("self_instruct", "topic_guided")
         for name, value in _INSTRUCTION_FILTERS_OFF.items()
     },
+    **{f"synthesizer.{section}.fit": {"min_ratio": None} for section in ("topics", "topic_guided")},
     "layout": "headers",
     "chat_template": None,
     "end_of_turn": "marker",
