@@ -2,7 +2,7 @@
 
 import typer
 
-from selfalign.cli import chat, constitution, inspect, run, serve, weights, worker
+from selfalign.cli import chat, constitution, inspect, run, serve, weights, wording, worker
 from selfalign.errors import EXIT_CODES
 
 HELP = """SELF-ALIGN: from a base model, a constitution and a page of seeds to an aligned model,
@@ -22,6 +22,6 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (run, inspect, chat, serve, worker, weights, constitution):
+    for module in (run, inspect, chat, serve, worker, weights, constitution, wording):
         module.register(app)
     return app

@@ -1,8 +1,9 @@
 """The authors' decisions on completions of stages 2 and 4, for `preset: published`.
 
-Written from what their scripts decide (branch dromedary_v1 of the paper's repository): which texts
-they match is a fact of the method, and so are the places where they cut. Their known faults are
-kept: a repeated clause ends an answer, and words of the exemplars drop whole subjects.
+Written from what their scripts decide (branch dromedary_v1 of the paper's repository): which words
+they match is a fact of the method, and so are the places where they cut. Longer texts that they
+match are the constitution's (see published_texts). Their known faults are kept: a repeated clause
+ends an answer, and words of the exemplars drop whole subjects.
 docs/reproducing.md lists the two decisions that are not taken over.
 """
 
@@ -15,22 +16,20 @@ from selfalign.filters.rejection import Rejection
 ALIGN_DELIMITERS = "\n.?!;:,"
 REFINE_DELIMITERS = f"{ALIGN_DELIMITERS}`"
 EXEMPLAR_WORDS = (
-    "Could you please provide more details or context so I can try to assist you better?",
     "president",
     "President",
     "Zhiqing",
     "1, 1, 4",
     "weather",
-    "or by watching the news or checking your local",
     "alpaca",
     "Alpaca",
 )
-"""What stage 2 drops an answer for, besides the layout's own headers."""
+"""What stage 2 drops an answer for, besides the layout's own headers and longer texts of the
+exemplars."""
 APOLOGIES = ("I'm sorry", "I am sorry")
 PERSON = "Zhiqing"
 """The private person of an exemplar: stage 4 answers questions about them with a fixed text."""
 SECTIONS = ("## See also", "## External links")
-_SOURCE_LEAD = "According to my knowledge from Wikipedia, here"
 _ALIGN_MIN_CHARS = 160
 """The end marker included."""
 _REFINE_MIN_CHARS = 128
@@ -60,6 +59,10 @@ class AlignTexts:
     end_marker: str
     name: str
     student_name: str
+    exemplar_texts: tuple[str, ...] = ()
+    """What an answer is dropped for, besides `EXEMPLAR_WORDS`."""
+    source_lead: str = ""
+    """An answer that begins so keeps but its last word, `Here`. Empty: none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ def judge_aligned(completion: str, texts: AlignTexts) -> Judged:
     answer = before.strip() if complete else without_last_word(kept)
     rejection = _align_rejection(answer, complete, texts)
     answer = answer.replace(texts.name, texts.student_name)
-    if answer.startswith(_SOURCE_LEAD):
-        answer = f"Here{answer.removeprefix(_SOURCE_LEAD)}"
+    if texts.source_lead and answer.startswith(texts.source_lead):
+        answer = f"Here{answer.removeprefix(texts.source_lead)}"
     return Judged(answer, complete, rejection)
 
 
@@ -142,7 +145,7 @@ def _align_rejection(answer: str, complete: bool, texts: AlignTexts) -> Rejectio
     for header in (texts.user_header, texts.auto_reply_header, texts.clear_context):
         if header in answer:
             return Rejection("turn_marker", f"holds {header!r}: {excerpt(answer)}")
-    for word in EXEMPLAR_WORDS:
+    for word in (*EXEMPLAR_WORDS, *texts.exemplar_texts):
         if word in answer:
             return Rejection("exemplar_word", f"holds {word!r}: {excerpt(answer)}")
     if answer.startswith(APOLOGIES):

@@ -3,6 +3,7 @@
 from selfalign.constitution.render import GAP, student_layout
 from selfalign.constitution.schema import Constitution
 from selfalign.filters.published import AlignTexts, Judged, judge_aligned
+from selfalign.filters.published_texts import SOURCE_LEAD, leaking_texts
 from selfalign.inference.contract.engine import Completion
 
 
@@ -11,6 +12,7 @@ class PublishedAlignFilter:
 
     def __init__(self, c: Constitution) -> None:
         w = c.wording
+        answers = tuple(turn.answer for _, turn in c.turns())
         self._next_turn = f"{GAP}{w.user_header}"
         self.stops = (self._next_turn,)
         """The one turn at which an answer ends by itself; all others are part of the text."""
@@ -23,6 +25,8 @@ class PublishedAlignFilter:
             end_marker=student_layout(c).end_marker,
             name=c.name,
             student_name=c.student.name,
+            exemplar_texts=leaking_texts(answers),
+            source_lead=SOURCE_LEAD.find(answers),
         )
 
     def judge(self, completion: Completion) -> Judged:

@@ -8,6 +8,7 @@ from selfalign.filters.rejection import Rejection
 from selfalign.prompt_synthesizer.candidates import Candidate, Reason, shorten
 from selfalign.prompt_synthesizer.prompt_templates import PromptTemplates, fill
 from selfalign.prompt_synthesizer.seeds import TaskSeed
+from selfalign.prompt_synthesizer.synthesizer_settings import InstructionLines
 
 NO_INPUT = "<noinput>"
 HEADER = re.compile(r"^[ \t]*\d+\.[ \t]+Instruction:", re.MULTILINE)
@@ -33,7 +34,9 @@ def render_self_instruct(templates: PromptTemplates, shown: Sequence[TaskSeed], 
     return f"{text}\n{''.join(tasks)}###\n{_cue(len(shown))}"
 
 
-def parse_self_instruct(completion: str, *, shown: int, cut: bool) -> list[Candidate]:
+def parse_self_instruct(
+    completion: str, *, shown: int, cut: bool, lines: InstructionLines = "one_line"
+) -> list[Candidate]:
     """A candidate for each task, in order.
 
     Args:
@@ -43,7 +46,7 @@ def parse_self_instruct(completion: str, *, shown: int, cut: bool) -> list[Candi
     text = _cue(shown) + completion
     starts = [match.start() for match in HEADER.finditer(text)]
     pieces = [text[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
-    candidates = [_parse_task(piece) for piece in pieces]
+    candidates = [_parse_task(piece, lines) for piece in pieces]
     # A task that is followed by the separator is whole.
     if cut and "###" not in pieces[-1]:
         rejection = Rejection(Reason.TRUNCATED, "the token limit ended this task")
@@ -56,21 +59,21 @@ def parse_self_instruct(completion: str, *, shown: int, cut: bool) -> list[Candi
     return candidates
 
 
-def _parse_task(piece: str) -> Candidate:
+def _parse_task(piece: str, lines: InstructionLines) -> Candidate:
     task = piece.split("###", 1)[0]
     header = HEADER.match(task)
     body = task[header.end() :] if header else task
     parts = INPUT.split(body)
+    instruction = parts[0].strip() if lines == "as_written" else _one_line(parts[0])
     if len(parts) != 2:
         evidence = f"{len(parts) - 1} Input headers: {shorten(body.strip())}"
-        instruction = _one_line(parts[0])
         return Candidate(piece, instruction, rejection=Rejection(Reason.MALFORMED, evidence))
     input_ = OUTPUT.split(parts[1], maxsplit=1)[0].strip()
-    return Candidate(piece, _one_line(parts[0]), "" if ABSENT.fullmatch(input_) else input_)
+    return Candidate(piece, instruction, "" if ABSENT.fullmatch(input_) else input_)
 
 
 def _one_line(instruction: str) -> str:
-    """Published normalisation: whitespace collapsed, one final colon removed."""
+    """As the published scripts show a seed: white space collapsed, one final colon removed."""
     return " ".join(instruction.split()).removesuffix(":").rstrip()
 
 

@@ -122,7 +122,9 @@ class Synthesizer:
             candidates: list[Candidate] = []
             if isinstance(answer, Completion):
                 shown = len(asked.examples)
-                candidates = parse_self_instruct(answer.text, shown=shown, cut=_cut(answer))
+                candidates = parse_self_instruct(
+                    answer.text, shown=shown, cut=_cut(answer), lines=self._settings.instructions
+                )
             scope = ("prompts", "self_instruct", seed, number)
             rows = instruction_rows(scope, asked, answer, candidates)
             return [judge_instruction(row, settings.filters, asked.examples) for row in rows]
@@ -229,9 +231,14 @@ class Synthesizer:
         if not isinstance(answer, Completion):
             return []
         if self._settings.topic_guided.layout == "line":
-            return [parse_line(answer.text, cut=_cut(answer))]
-        shown = len(asked.examples)
-        return parse_list(answer.text, shown=shown, hints=asked.hints, cut=_cut(answer))
+            return [parse_line(answer.text, cut=_cut(answer), lines=self._settings.instructions)]
+        return parse_list(
+            answer.text,
+            shown=len(asked.examples),
+            hints=asked.hints,
+            cut=_cut(answer),
+            lines=self._settings.instructions,
+        )
 
 
 def _cut(completion: Completion) -> bool:

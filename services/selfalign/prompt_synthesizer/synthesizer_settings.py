@@ -62,6 +62,9 @@ class TemplateFilterSettings(PromptFilterSettings):
     """What a turn may end in; without any it may end in everything."""
 
 
+InstructionLines = Literal["one_line", "as_written"]
+
+
 class TopicSettings(Section):
     """Brainstorming topics for one question type."""
 
@@ -133,6 +136,9 @@ class PromptSynthesizerSettings(Section):
     template: TemplateSettings = TemplateSettings()
     wording: Path | None = None
     """A prompts.yaml of your own; the built-in one by default."""
+    instructions: InstructionLines = "one_line"
+    """`one_line`: an instruction's line breaks and repeated spaces become single spaces, and a last
+    colon goes. `as_written`: they stay, as published. Inputs keep their lines either way."""
     max_in_flight: PositiveInt = 64
     """Completions under way at once in one service, over all streams."""
     deadline_s: Seconds = 600.0

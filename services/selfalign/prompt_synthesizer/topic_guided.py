@@ -9,6 +9,7 @@ from selfalign.filters.rejection import Rejection
 from selfalign.prompt_synthesizer.candidates import Candidate, Reason, shorten
 from selfalign.prompt_synthesizer.prompt_templates import PromptTemplates, fill
 from selfalign.prompt_synthesizer.seeds import TopicSeed
+from selfalign.prompt_synthesizer.synthesizer_settings import InstructionLines
 
 MARKER = "instruction:"
 NUMBER = re.compile(r"^\s*(\d+)\.\s")
@@ -49,7 +50,7 @@ def render_topic_guided(
     return f"{text}\n" + (f"{lines[len(seeds)]}, {MARKER}" if lead else "")
 
 
-def parse_line(completion: str, *, cut: bool) -> Candidate:
+def parse_line(completion: str, *, cut: bool, lines: InstructionLines = "one_line") -> Candidate:
     """The candidate of a prompt whose line was begun: the text up to the newline."""
     stripped = completion.lstrip(" ")
     text, newline, _ = stripped.partition("\n")
@@ -58,30 +59,39 @@ def parse_line(completion: str, *, cut: bool) -> Candidate:
         rejection = Rejection(Reason.EMPTY, "nothing before the newline")
     elif cut and not newline:
         rejection = Rejection(Reason.TRUNCATED, "the token limit ended this line")
-    return Candidate(completion, " ".join(text.split()), rejection=rejection)
+    return Candidate(completion, _spaced(text, lines), rejection=rejection)
 
 
-def parse_list(completion: str, *, shown: int, hints: Sequence[Hint], cut: bool) -> list[Candidate]:
+def parse_list(
+    completion: str,
+    *,
+    shown: int,
+    hints: Sequence[Hint],
+    cut: bool,
+    lines: InstructionLines = "one_line",
+) -> list[Candidate]:
     """One candidate for each hint, in their order.
 
     Args:
         shown: Examples in the prompt, whose numbers the completion continues.
         cut: The token limit ended the completion, so that its last line may be half a line.
     """
-    lines = completion.split("\n")
+    found = completion.split("\n")
     by_number: dict[int, tuple[str, bool]] = {}
-    for position, line in enumerate(lines):
+    for position, line in enumerate(found):
         number = NUMBER.match(line)
         if number:
-            last = position == len(lines) - 1
+            last = position == len(found) - 1
             by_number.setdefault(int(number.group(1)), (line, cut and last))
     return [
-        _parse_numbered(by_number.get(number), number, hint)
+        _parse_numbered(by_number.get(number), number, hint, lines)
         for number, hint in enumerate(hints, shown + 1)
     ]
 
 
-def _parse_numbered(found: tuple[str, bool] | None, number: int, hint: Hint) -> Candidate:
+def _parse_numbered(
+    found: tuple[str, bool] | None, number: int, hint: Hint, lines: InstructionLines
+) -> Candidate:
     if found is None:
         return Candidate("", rejection=Rejection(Reason.MISSING_LINE, f"no line {number}."))
     line, cut = found
@@ -92,7 +102,11 @@ def _parse_numbered(found: tuple[str, bool] | None, number: int, hint: Hint) -> 
     if not marker:
         return Candidate(line, rejection=Rejection(Reason.MALFORMED, shorten(line.strip())))
     rejection = Rejection(Reason.TRUNCATED, "the token limit ended this line") if cut else None
-    return Candidate(line, " ".join(text.split()), rejection=rejection)
+    return Candidate(line, _spaced(text, lines), rejection=rejection)
+
+
+def _spaced(text: str, lines: InstructionLines) -> str:
+    return text.strip() if lines == "as_written" else " ".join(text.split())
 
 
 def _hint_line(number: int, hint: Hint) -> str:

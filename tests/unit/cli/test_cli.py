@@ -22,7 +22,8 @@ from selfalign.storage.open import open_store
 from selfalign.storage.rows import Row, RowStatus, prompt_id
 from selfalign.storage.tables import create_part, part_name
 
-COMMANDS = ["run", "status", "verify", "show", "export", "chat", "serve", "worker", "constitution"]
+COMMANDS = ["run", "status", "verify", "show", "export", "chat", "serve", "worker", "constitution",
+            "wording"]  # fmt: skip
 
 
 def test_every_file_with_commands_is_in_the_tree() -> None:

@@ -22,6 +22,12 @@ from selfalign.filters.published import (
     Judged,
     cut_at_first_repeat,
 )
+from selfalign.filters.published_texts import (
+    LEAKING,
+    SOURCE_LEAD,
+    ExemplarText,
+    leaking_texts,
+)
 from selfalign.inference.contract.engine import Completion, FinishReason
 from selfalign.principle_engine.published_align import PublishedAlignFilter
 from selfalign.refiner.published_refine import PublishedRefineFilter
@@ -98,7 +104,6 @@ TEXTS = (
     "",
     f"{PLAIN} The moon pulls on the water that faces it. More.",
     f"{PLAIN}\n\n1. a, b, c, a, b",
-    f"According to my knowledge from Wikipedia, here is more. {PLAIN}",
     f"Watson says: {PLAIN}",
     f"{PLAIN}\n" + "\n".join(f"{n}. Step {n}" for n in range(1, 16)),
     f"{PLAIN}\n\n## See also\n\nSea",
@@ -117,7 +122,7 @@ TEXTS = (
     f"{PLAIN} \n ",
     "!!! ... ,,,",
     *(f"{word} {PLAIN}" for word in EXEMPLAR_WORDS),
-    *(f"{PLAIN} {w.upper()}" for w in EXEMPLAR_WORDS[1:]),
+    *(f"{PLAIN} {w.upper()}" for w in EXEMPLAR_WORDS),
 )
 
 
@@ -128,7 +133,13 @@ def edge_cases(stage: str, c: Constitution) -> Sequence[Row]:
     error, and an empty answer, which it keeps.
     """
     introduced = c.student.verbose.turns[0].answer
-    texts = [text for text in (*TEXTS, introduced) if not text or text.split()[0] != "Zhiqing"]
+    exemplars = [turn.answer for _, turn in c.turns()]
+    longer = (*leaking_texts(exemplars), SOURCE_LEAD.find(exemplars))
+    known = [f"{before}{text} {PLAIN}" for text in longer for before in ("", "Hm. ")]
+    known += [f"{PLAIN} {text[1:]}" for text in longer]
+    texts = [
+        text for text in (*TEXTS, introduced, *known) if not text or text.split()[0] != "Zhiqing"
+    ]
     if stage == "align":
         texts += [f"Zhiqing {PLAIN}"]
     answers = [text + end for text in texts for end in ("", NEXT[stage])]
@@ -150,6 +161,45 @@ def edge_cases(stage: str, c: Constitution) -> Sequence[Row]:
         f"{thoughts}\n\nUser: x\n\nWatson: {PLAIN}",
     ]
     return [{"instruction": "Ask.", "input": "", "completion": text} for text in completions]
+
+
+def test_the_longer_texts_are_in_the_published_constitution() -> None:
+    c = published_constitution()
+    answers = [turn.answer for _, turn in c.turns()]
+    assert len(leaking_texts(answers)) == len(LEAKING)
+    lead = SOURCE_LEAD.find(answers)
+    assert any(answer.startswith(lead) for answer in answers if lead)
+    for text in leaking_texts(answers):
+        row = {"completion": f"{OPENING} Hm.\n\nWatson: {PLAIN} {text}{NEXT['align']}"}
+        rejection = judge("align", row, c).rejection
+        assert rejection is not None
+        assert rejection.reason == "exemplar_word"
+    led = judge("align", {"completion": f"{OPENING}\n\nWatson: {lead} it is. {PLAIN}"}, c)
+    assert led.answer.startswith("Here it is.")
+
+
+def test_no_longer_text_is_looked_for_under_other_constitutions() -> None:
+    answers = [turn.answer for _, turn in C.turns()]
+    assert leaking_texts(answers) == ()
+    assert SOURCE_LEAD.find(answers) == ""
+
+
+MADE_UP = ExemplarText(3, hashlib.sha256(b"a small\nsea near").hexdigest()[:16])
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        (["It is a small\nsea near me."], "a small\nsea near"),
+        (["a small\nsea near", "a small\nsea near you"], "a small\nsea near"),
+        (["a small sea near"], ""),
+        (["small"], ""),
+        ([""], ""),
+        ([], ""),
+    ],
+)
+def test_a_text_is_found_by_its_digest(answers: list[str], found: str) -> None:
+    assert MADE_UP.find(answers) == found
 
 
 CUTS: dict[str, tuple[str, str]] = {

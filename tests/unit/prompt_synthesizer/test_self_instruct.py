@@ -1,19 +1,17 @@
 """Self-instruct: the prompt's layout and what is read out of completions."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfalign.prompt_synthesizer.prompt_templates import PromptTemplates, load_prompt_templates
+from selfalign.prompt_synthesizer.prompt_templates import load_prompt_templates
 from selfalign.prompt_synthesizer.seeds import TaskSeed, load_task_seeds
 from selfalign.prompt_synthesizer.self_instruct import (
     draw_seeds,
     parse_self_instruct,
     render_self_instruct,
 )
-from support.reference import reference_path
+from selfalign.prompt_synthesizer.synthesizer_settings import InstructionLines
 
 
 def test_the_layout_of_the_prompt() -> None:
@@ -25,26 +23,6 @@ def test_the_layout_of_the_prompt() -> None:
         "###\n2. Instruction: Tell a joke.\n2. Input:\n<noinput>\n"
         "###\n3. Instruction:"
     )
-
-
-def test_the_published_texts_are_laid_out_as_published() -> None:
-    """Built here once more from the files and the description of the published script."""
-    folder = reference_path("dromedary", "prompts")
-    meta = (folder / "self_instruct_prompt.txt").read_text("utf-8")
-    path = folder / "self_instruct_seed_tasks.jsonl"
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()[:5]]
-    expected = meta.rstrip("\n") + "\n"
-    for number, row in enumerate(rows, 1):
-        instruction = " ".join(row["instruction"].split()).rstrip(":")
-        task_input = row["instances"][0]["input"] or "<noinput>"
-        expected += f"###\n{number}. Instruction: {instruction}\n{number}. Input:\n{task_input}\n"
-    expected += "###\n6. Instruction:"
-    wording = PromptTemplates(
-        self_instruct=meta.rstrip("\n"),
-        topics="{question_type}",
-        topic_guided="{hints}{instructions}",
-    )
-    assert render_self_instruct(wording, load_task_seeds(path)[:5], 20) == expected
 
 
 def test_seeds_are_drawn_without_replacement_and_by_seed() -> None:
@@ -85,6 +63,16 @@ def test_parsing(completion: str, cut: bool, expected: list[tuple[str, str, str 
     found = parse_self_instruct(completion, shown=5, cut=cut)
     got = [(c.text, c.input, c.rejection.reason if c.rejection else None) for c in found]
     assert got == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [("one_line", "Sort: - b - a"), ("as_written", "Sort:\n- b\n-  a:")],
+)
+def test_an_instruction_of_several_lines(lines: InstructionLines, text: str) -> None:
+    completion = " Sort:\n- b\n-  a:\n6. Input:\nx\n\n y\n"
+    (found,) = parse_self_instruct(completion, shown=5, cut=False, lines=lines)
+    assert (found.text, found.input, found.rejection) == (text, "x\n\n y", None)
 
 
 @given(st.text(alphabet="#1267. Instruction:Input\n<noinput>", max_size=300), st.booleans())

@@ -99,6 +99,22 @@ TASKS = (
 )
 
 
+async def test_instructions_as_written() -> None:
+    listed = " Sort the words:\n- b\n- a\n6. Input:\n<noinput>\n###\n"
+    made, _ = synthesizer(lambda *_: listed, instructions="as_written")
+    (row,) = await collect(made.self_instruct(1, 11))
+    assert (row.instruction, row.reason) == ("Sort the words:\n- b\n- a", "")
+    for layout, text in (("line", " Say  it.\n"), ("list", HINTED)):
+        made, _ = synthesizer(
+            lambda *_, text=text: text, instructions="as_written", topic_guided={"layout": layout}
+        )
+        (row,) = await collect(made.topic_guided([Hint(ART, "Silk")], 11))
+        assert (row.instruction, row.reason) == ("Say  it.", "")
+
+
+HINTED = "6. type: Instructions that require art, topic: Silk, instruction: Say  it. \n7. type:"
+
+
 async def test_self_instruct_rows() -> None:
     made, engine = synthesizer(lambda *_: TASKS)
     rows = await collect(made.self_instruct(3, 11))

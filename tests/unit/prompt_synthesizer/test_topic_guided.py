@@ -1,7 +1,5 @@
 """Topic-guided instructions: the prompt's layout and what is read out of completions."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +13,6 @@ from selfalign.prompt_synthesizer.topic_guided import (
     parse_list,
     render_topic_guided,
 )
-from support.reference import reference_path
 
 ART, LAW = "Questions that require art", "Questions that require law"
 HINTS = [Hint(ART, "Silk"), Hint(LAW, "Wills")]
@@ -33,29 +30,6 @@ def test_the_layout_of_the_prompt(lead: bool) -> None:
         f"3 Hints:\n{first}\n{LEAD}\n{SECOND}\n\n3 Instructions:\n"
         f"{first}, instruction: What is debt?\n" + (f"{LEAD}, instruction:" if lead else "")
     )
-
-
-def test_the_published_text_is_laid_out_as_published() -> None:
-    """But for the number 20, which the published prompt announces whatever it lists."""
-    folder = reference_path("dromedary", "prompts")
-    name = "tgrt_self_instruct_question_generation_prompt.txt"
-    published = (folder / name).read_text("utf-8")
-    path = folder / "tgrt_self_instruct_seed_questions.jsonl"
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()[:10]]
-    lines = [
-        f"{number}. type: {row['question_type'].replace('Questions', 'Instructions')}, "
-        f"topic: {row['topic']}"
-        for number, row in enumerate(rows, 1)
-    ]
-    written = [
-        f"{line}, instruction: {row['question']}" for line, row in zip(lines, rows, strict=True)
-    ]
-    expected = published.format("\n".join(lines), "\n".join(written[:5]) + "\n")
-    text = published.replace("{}", "{hints}", 1).replace("{}", "{instructions}", 1)
-    wording = load_prompt_templates().model_copy(update={"topic_guided": text})
-    seeds = load_topic_seeds(path)[:10]
-    hints = [Hint(seed.question_type, seed.topic) for seed in seeds[5:]]
-    assert render_topic_guided(wording, seeds[:5], hints, lead=False) == expected
 
 
 def test_seeds_are_drawn_by_seed() -> None:
@@ -108,6 +82,13 @@ def test_one_line(completion: str, cut: bool, text: str, reason: str | None) -> 
 def test_a_list(completion: str, cut: bool, expected: list[tuple[str, str | None]]) -> None:
     found = parse_list(completion, shown=1, hints=HINTS, cut=cut)
     assert [(c.text, c.rejection.reason if c.rejection else None) for c in found] == expected
+
+
+def test_spaces_as_written() -> None:
+    line = f"{LEAD}, instruction:  Who  wove it? "
+    (found,) = parse_list(line, shown=1, hints=HINTS[:1], cut=False, lines="as_written")
+    assert found.text == "Who  wove it?"
+    assert parse_line("  Who  wove it? \n", cut=False, lines="as_written").text == "Who  wove it?"
 
 
 @given(st.text(alphabet="123. type:instructo,\n", max_size=200), st.booleans())

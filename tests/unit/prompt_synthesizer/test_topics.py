@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from selfalign.prompt_synthesizer.prompt_templates import load_prompt_templates
 from selfalign.prompt_synthesizer.synthesizer_settings import TopicSettings
 from selfalign.prompt_synthesizer.topics import parse_topics, render_topics, shown_topics
-from support.reference import reference_path
 
 SETTINGS = TopicSettings()
 
@@ -21,16 +20,6 @@ def test_the_layout_of_the_prompt(shown: list[str], end: str) -> None:
     wording = load_prompt_templates().model_copy(update={"topics": text})
     prompt = render_topics(wording, "Questions {count}", shown, SETTINGS)
     assert prompt == f"Kind: Questions {{count}}\n\nList of 10 topics:{end}"
-
-
-def test_the_published_text_is_laid_out_as_published() -> None:
-    path = reference_path("dromedary", "prompts", "tgrt_self_instruct_topic_brainstorm_prompt.txt")
-    published = path.read_text("utf-8")
-    wording = load_prompt_templates().model_copy(
-        update={"topics": published.replace("{}", "{question_type}")}
-    )
-    prompt = render_topics(wording, "Questions that require art", ["Silk"], SETTINGS)
-    assert prompt == published.format("Questions that require art") + "\n\n1. Silk\n"
 
 
 @pytest.mark.parametrize(("known", "count"), [(0, 0), (1, 1), (9, 1), (10, 5), (99, 5)])

@@ -71,6 +71,7 @@ ADDED: Mapping[str, Any] = {
     "prompts.max_opening_share": 0.04,
     "prompts.max_per_topic": None,
     "synthesizer.template": _TEMPLATE,
+    "synthesizer.instructions": "one_line",
     **{
         f"synthesizer.{source}.filters.{name}": value
         for source in ("self_instruct", "topic_guided")

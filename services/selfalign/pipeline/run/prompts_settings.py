@@ -16,9 +16,11 @@ class TopicsSettings(Section):
 
     count: Count = 3000
     """Accepted topics wanted over all question types, shared out evenly. A run without topic-guided
-    prompts has none, unless it names a number."""
+    prompts has none, unless it names a number; one with `prompts.max_per_topic` has as many more as
+    its prompts need, unless it names a number."""
     max_completions: PositiveInt = 400
-    """Completions that one question type may use before it gives up on its quota."""
+    """Completions that one question type may use before it gives up on its quota. Grows with a
+    count that follows from the prompts, unless the run names a number."""
 
 
 class PromptSources(Section):

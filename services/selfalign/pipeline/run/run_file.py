@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from selfalign.errors import ConfigError
 from selfalign.pipeline.run.config import Profile, RunConfig
+from selfalign.pipeline.run.enough_topics import with_enough_topics
 from selfalign.pipeline.run.old_spellings import refuse_old_spellings, translated
 from selfalign.settings.documents import parse_mapping, read_text, validate
 
@@ -53,7 +54,12 @@ def _over_profile(values: dict[str, Any], origin: str) -> RunConfig:
         if not sources.get("topic_guided"):
             # No stage would read the topics.
             defaults.setdefault("topics", {})["count"] = 0
-    return validate(RunConfig, deep_merge(defaults, values), origin)
+    config = validate(RunConfig, deep_merge(defaults, values), origin)
+    return with_enough_topics(
+        config,
+        count=_nested(values, "topics", "count") is None,
+        max_completions=_nested(values, "topics", "max_completions") is None,
+    )
 
 
 def _nested(values: object, *names: str) -> object:

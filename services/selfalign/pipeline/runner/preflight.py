@@ -8,6 +8,7 @@ from selfalign.evaluation.benchmark_files import load_benchmarks
 from selfalign.evaluation.probes.probes_file import load_probes
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
+from selfalign.pipeline.run.enough_topics import check_topics
 from selfalign.pipeline.run.layout import choose_layout
 from selfalign.pipeline.run.run import Run, config_key, create_or_resume
 from selfalign.pipeline.runner.fingerprint import describe_differences, file_digest
@@ -26,14 +27,15 @@ def prepare(store: Store, config: RunConfig) -> Run:
     Raises:
         StoreNotWritable, StoreError: the store does not take objects.
         FingerprintMismatch: the run exists with other settings; each difference is shown.
-        ConfigError, DataError: a file that the run names is missing or wrong, or the base model's
-            chat template cannot be used.
+        ConfigError, DataError: a file that the run names is missing or wrong, the base model's
+            chat template cannot be used, or there are too few topics for the prompts.
         ModelError: the base model's files cannot be read.
     """
     check_files(config)
     store.check_writable()
     check_own_prompts(store, config)
     if not store.exists(config_key(config.name)):
+        check_topics(config)
         config = choose_layout(config)
         if config.prompts.sources.template:
             template_turn(Run(store, config))

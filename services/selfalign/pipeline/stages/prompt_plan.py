@@ -1,6 +1,7 @@
 """What a round of stage `prompts` asks for: so many calls of each source."""
 
 import math
+from collections import Counter
 from random import Random
 from typing import Literal
 
@@ -11,7 +12,10 @@ from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import topics
 from selfalign.prompt_synthesizer.selection import targets
 from selfalign.storage.rows import RowStatus, derive_seed
-from selfalign.storage.tables import read_rows, to_rows
+from selfalign.storage.tables import read_rows
+
+NAME = "prompts"
+"""The stage's name."""
 
 # Later rounds only top up what the first one fell short of.
 TOP_UP_SHARE = 0.5
@@ -54,16 +58,37 @@ def wanted_prompts(run: Run) -> int:
 
 
 def draw_hints(run: Run, count: int, round_: int) -> list[Hint]:
-    """`count` topics: every one once before any comes twice, reshuffled each time round."""
-    prefix = run.prefix(topics.STAGE.name)
-    table = read_rows(run.store, prefix, status=RowStatus.ACCEPTED)
-    known = sorted((row.question_type, row.topic) for row in to_rows(table))
+    """`count` topics: every one once before any comes twice, reshuffled each time round.
+
+    Where a topic may give so many prompts only, a later round begins with those that have fewer.
+    """
+    known = sorted(_accepted(run, run.prefix(topics.STAGE.name)))
     random = Random(derive_seed(run.config.seed, "hints", round_))
     hints: list[Hint] = []
+    at_most = run.config.prompts.max_per_topic
+    if at_most is not None and round_:
+        given = Counter(
+            hint for before in range(round_) for hint in _accepted(run, round_prefix(run, before))
+        )
+        hints = [hint for hint in known if given[hint] < at_most]
+        random.shuffle(hints)
     while known and len(hints) < count:
         random.shuffle(known)
         hints += known
     return hints[:count]
+
+
+def round_prefix(run: Run, round_: int) -> str:
+    """The folder of a round's candidates, from 0: they are not yet rows of the stage."""
+    return f"{run.prefix(NAME)}/round-{round_:02d}"
+
+
+def _accepted(run: Run, prefix: str) -> list[Hint]:
+    """(question type, topic) of each row that the local filters accepted."""
+    columns = ("question_type", "topic")
+    table = read_rows(run.store, prefix, columns=columns, status=RowStatus.ACCEPTED)
+    kinds, names = (table[column].to_pylist() for column in columns)
+    return list(zip(kinds, names, strict=True))
 
 
 def template_turn(run: Run) -> UserTurn:

@@ -17,7 +17,13 @@ from selfalign.pipeline.stages.kinds.generation_stage import UNIT_DEADLINE_S, Ge
 from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.pipeline.stages.kinds.stage import Proof, StageWork
 from selfalign.pipeline.stages.own_prompts import OwnPrompts, import_own_prompts
-from selfalign.pipeline.stages.prompt_plan import plan_round, template_turn, wanted_prompts
+from selfalign.pipeline.stages.prompt_plan import (
+    NAME,
+    plan_round,
+    round_prefix,
+    template_turn,
+    wanted_prompts,
+)
 from selfalign.pipeline.units.units import PromptUnit
 from selfalign.prompt_synthesizer.caps import Cap, openings, per_topic
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
@@ -49,8 +55,7 @@ class PromptsStage(GenerationStage[PromptUnit]):
         return {"chat_template": f"{turn.prefix}\n{turn.end}"}
 
     def parts_prefix(self, run: Run, attempt: int) -> str:
-        """A round's folder: its candidates are not yet rows of the stage."""
-        return f"{run.prefix(self.name)}/round-{attempt - 1:02d}"
+        return round_prefix(run, attempt - 1)
 
     def rows(
         self, client: PromptSynthesizerClient, run: Run, unit: PromptUnit
@@ -175,7 +180,7 @@ def count_accepted(rows: list[Row]) -> int:
 
 
 STAGE = PromptsStage(
-    name="prompts",
+    name=NAME,
     after=(topics.STAGE.name,),
     settings=("prompts", "synthesizer", "evaluate.held_out"),
     files=("task_seeds", "topic_seeds", "synthesizer.wording"),
