@@ -30,8 +30,6 @@ HEADER = """\
 """
 # What only the runner looks at: the ledger and the settings of a whole run.
 RUNNER_ALONE = {FingerprintMismatch.exit_code, VerificationError.exit_code}
-# A dtype of the values, by the model-server's name for it.
-DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +47,12 @@ class Setting:
     @property
     def default(self) -> Any:  # noqa: ANN401
         """The class's default, as values.yaml spells it."""
-        default = self.section.model_fields[self.field].default
-        return DTYPES.get(default, default) if self.field == "dtype" else default
+        return self.section.model_fields[self.field].default
 
 
 FOLLOWS: Mapping[str, tuple[Setting, ...]] = {
     "services.reflection": (Setting(ServerSettings, "reflection"),),
     "inference.engine": (Setting(EngineSettings, "kind"),),
-    "inference.dtype": (Setting(ModelServerOptions, "dtype"),),
     "inference.maxConcurrentRequests": (
         Setting(EngineSettings, "max_concurrency"),
         Setting(ModelServerOptions, "max_concurrent_requests"),
@@ -82,6 +78,10 @@ DIFFERS: Mapping[str, tuple[Setting, str]] = {
     "inference.external.api": (
         Setting(EngineSettings, "kind"),
         "an engine that is there already is most often a server with OpenAI's API",
+    ),
+    "inference.dtype": (
+        Setting(ModelServerOptions, "dtype"),
+        "TGI's own choice is not the same for every model, and GPUs compute in bfloat16",
     ),
     "workers.count": (
         Setting(ExecutorSettings, "workers"),

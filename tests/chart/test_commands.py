@@ -84,6 +84,26 @@ def test_tgi_serves_llama_65b_over_8_gpus() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "engine", "dtype", "words"),
+    [
+        ("default", "tgi", "bfloat16", ["--dtype=bfloat16"]),
+        ("default", "tgi", "auto", []),
+        ("default", "vllm", "auto", ["--dtype=auto"]),
+        ("default", "vllm", "float32", ["--dtype=float32"]),
+        ("values-kind.yaml", "model-server", "auto", ["--dtype=auto"]),
+        ("values-kind.yaml", "model-server", "bfloat16", ["--dtype=bf16"]),
+        ("values-kind.yaml", "model-server", "float32", ["--dtype=fp32"]),
+    ],
+)
+def test_the_number_format_in_each_engines_words(
+    name: str, engine: str, dtype: str, words: list[str]
+) -> None:
+    documents = render({"inference": {"engine": engine, "dtype": dtype}}, name)
+    (container,) = spec(documents, "Deployment", "selfalign-engine-base")["containers"]
+    assert [word for word in container["args"] if word.startswith("--dtype")] == words
+
+
 def test_engraved_waits_for_its_weights() -> None:
     engine = find(render_file(), "Deployment", "selfalign-engine-engraved")
     assert engine["spec"]["replicas"] == 0

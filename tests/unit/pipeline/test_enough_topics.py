@@ -95,7 +95,7 @@ def test_the_papers_numbers(seeds: str, tmp_path: Path) -> None:
         ({"prompts": {"max_per_topic": 1}, "topics": {"max_completions": 9}}, 138_955, 9),
         ({"prompts": {"max_per_topic": 1}, "topics": {"count": 120_000}}, 120_000, 16_000),
         ({"prompts": {"max_per_topic": 1, "sources": {"self_instruct": 1}}}, 0, 400),
-        ({"profile": "small", "prompts": {"max_per_topic": 1, "count": 40}}, 208, 28),
+        ({"profile": "small", "prompts": {"max_per_topic": 1, "count": 40}}, 363, 49),
     ],
 )
 def test_topics_follow_from_the_prompts(

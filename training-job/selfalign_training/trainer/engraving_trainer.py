@@ -100,16 +100,17 @@ class EngravingTrainer(SFTTrainer):
     ) -> LRScheduler:
         """Warm-up that begins above 0: transformers' own gives the first step a rate of 0.
 
+        DeepSpeed's schedule (`warmup_decay`, the published one) is there already and stays.
+
         Args:
             num_training_steps: Optimizer steps of all epochs.
             optimizer: DeepSpeed's, once it is there.
         """
         base: Any = super()
-        if not self.args.warmup_steps:
-            schedule: LRScheduler = base.create_scheduler(num_training_steps, optimizer)
+        shift = 1 if self.args.warmup_steps else 0
+        schedule: LRScheduler = base.create_scheduler(num_training_steps + shift, optimizer)
+        if not shift or not isinstance(schedule, LambdaLR):
             return schedule
-        schedule = base.create_scheduler(num_training_steps + 1, optimizer)
-        assert isinstance(schedule, LambdaLR)
         later: list[Callable[[int], float]] = [
             partial(_one_step_later, factor) for factor in schedule.lr_lambdas
         ]

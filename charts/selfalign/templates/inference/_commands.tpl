@@ -9,7 +9,7 @@ args:
   - --num-shard={{ .gpus }}
   {{- if $inference.quantize }}
   - --quantize={{ $inference.quantize }}
-  {{- else }}
+  {{- else if ne $inference.dtype "auto" }}
   - --dtype={{ $inference.dtype }}
   {{- end }}
   - --max-input-tokens={{ $inference.maxInputTokens }}
@@ -46,7 +46,7 @@ args:
   - --model={{ .path }}
   - --host=0.0.0.0
   - --port={{ include "selfalign.ports.engine" . }}
-  - --dtype={{ eq $inference.dtype "float32" | ternary "fp32" "bf16" }}
+  - --dtype={{ get (dict "auto" "auto" "float32" "fp32") $inference.dtype | default "bf16" }}
   - --max-input-tokens={{ $inference.maxInputTokens }}
   - --max-total-tokens={{ $inference.maxTotalTokens }}
   - --max-concurrent-requests={{ $inference.maxConcurrentRequests }}

@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch.nn.functional import linear, rms_norm, silu
+from torch.nn.functional import rms_norm, silu
 
 from selfalign.model_server.families.base import Family
 from selfalign.model_server.families.register import FAMILIES
 from selfalign.model_server.transformer.attention import prefix_attention, step_attention
 from selfalign.model_server.transformer.kv_cache import PrefixKv, SuffixCache
 from selfalign.model_server.transformer.model_config import load_config
+from selfalign.model_server.transformer.number_format import number_format
 from selfalign.model_server.transformer.ragged import RaggedRows, ragged_attention
 from selfalign.model_server.transformer.rotary import rotary_tables, rotate
 from selfalign.model_server.transformer.weight_loading import LayerWeights, load_weights
-
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Layer number, q (tokens, heads, head_dim), k and v (tokens, kv_heads, head_dim)
@@ -50,7 +49,7 @@ class CausalLM:
     """One model in memory; not thread-safe."""
 
     def __init__(
-        self, folder: Path, dtype: str = "bf16", families: tuple[Family, ...] = FAMILIES
+        self, folder: Path, dtype: str = "auto", families: tuple[Family, ...] = FAMILIES
     ) -> None:
         """Loads the folder.
 
@@ -58,7 +57,7 @@ class CausalLM:
             ModelError: it is missing, incomplete or of a family that is not in `families`.
         """
         self.config = load_config(folder, families)
-        self.dtype = DTYPES[dtype]
+        self.dtype = number_format(dtype)
         self._weights = load_weights(folder, self.config, self.dtype)
         tables = rotary_tables(self.config.rotary, self.config.max_positions, self.dtype)
         # (positions, 1, head_dim): the same turn for every head
@@ -126,7 +125,7 @@ class CausalLM:
 
         fp32: sampling takes sums and ratios of thousands of probabilities.
         """
-        return linear(hidden, self._weights.head).float()
+        return self._weights.head(hidden).float()
 
     def _run(self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
         """Token ids and positions, (tokens,) each, to final hidden states (tokens, hidden)."""
@@ -147,7 +146,7 @@ class CausalLM:
     ) -> torch.Tensor:
         """x: (tokens, hidden); rotary: cosines and sines, each (tokens, 1, head_dim)."""
         heads, turned_heads = self.config.heads, self.config.heads + self.config.kv_heads
-        qkv = linear(self._norm(x, layer.attention_norm), *layer.qkv)
+        qkv = layer.qkv(self._norm(x, layer.attention_norm))
         # (tokens, heads + 2 kv_heads, head_dim)
         qkv = qkv.view(len(x), -1, self.config.head_dim)
         # Queries and keys lie side by side, so one call turns both; values carry no position.
@@ -158,12 +157,12 @@ class CausalLM:
         attended = attend(number, turned[:, :heads], turned[:, heads:], qkv[:, turned_heads:])
         # fp32 where the flash kernel gave the output, the model's dtype elsewhere
         attended = attended.to(self.dtype).reshape(len(x), -1)
-        return x + linear(attended, *layer.output)
+        return x + layer.output(attended)
 
     def _mlp(self, layer: LayerWeights, x: torch.Tensor) -> torch.Tensor:
         """x: (tokens, hidden)."""
-        gate, up = linear(self._norm(x, layer.mlp_norm), *layer.gate_up).chunk(2, dim=-1)
-        return x + linear(silu(gate) * up, *layer.down)
+        gate, up = layer.gate_up(self._norm(x, layer.mlp_norm)).chunk(2, dim=-1)
+        return x + layer.down(silu(gate) * up)
 
     def _norm(self, x: torch.Tensor, scale: torch.Tensor | None = None) -> torch.Tensor:
         """RMSNorm over the last dimension."""

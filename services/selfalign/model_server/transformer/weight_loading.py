@@ -1,23 +1,19 @@
 """A checkpoint's tensors as the forward pass wants them: checked, and partly fused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from selfalign.errors import ModelError
 from selfalign.model_server.transformer.model_config import ModelConfig
 from selfalign.model_server.transformer.model_folder import read_tensors
+from selfalign.model_server.transformer.projection import Projection
 
-
-class Linear(NamedTuple):
-    """A projection: the arguments of torch's `linear` behind its input."""
-
-    weight: torch.Tensor
-    """(outputs, inputs)"""
-    bias: torch.Tensor | None
-    """(outputs,)"""
+PACKED_BYTES = 2 << 30
+"""Most memory for packed copies; a larger model has none, and its weights stay as they are."""
+PACKED_FOR = 32
+"""Rows that copies are made for: a full decoding step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +26,22 @@ class LayerWeights:
 
     attention_norm: torch.Tensor
     """(hidden,)"""
-    qkv: Linear
+    qkv: Projection
     """((heads + 2 kv_heads) * head_dim, hidden): all queries, then all keys, then all values."""
     head_norm: torch.Tensor | None
     """(heads + kv_heads, head_dim): scales of the RMSNorm of each query and key head, if any."""
-    output: Linear
+    output: Projection
     """(hidden, heads * head_dim)"""
     mlp_norm: torch.Tensor
     """(hidden,)"""
-    gate_up: Linear
+    gate_up: Projection
     """(2 intermediate, hidden): the gate, then the up projection."""
-    down: Linear
+    down: Projection
     """(hidden, intermediate)"""
+
+    def projections(self) -> tuple[Projection, ...]:
+        """All four."""
+        return self.qkv, self.output, self.gate_up, self.down
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class ModelWeights:
     layers: tuple[LayerWeights, ...]
     norm: torch.Tensor
     """(hidden,)"""
-    head: torch.Tensor
-    """(vocabulary, hidden); the embedding itself if the two are tied."""
+    head: Projection
+    """(vocabulary, hidden); of the embedding itself if the two are tied."""
 
 
 def load_weights(folder: Path, config: ModelConfig, dtype: torch.dtype) -> ModelWeights:
@@ -67,14 +67,34 @@ def load_weights(folder: Path, config: ModelConfig, dtype: torch.dtype) -> Model
     checkpoint = _Checkpoint(folder, read_tensors(folder, dtype))
     embedding = checkpoint.weight(family.embedding, config.vocabulary, config.hidden)
     untied = not config.tied or checkpoint.has(family.head)
-    return ModelWeights(
-        embedding=embedding,
-        layers=tuple(_layer(checkpoint, config, number) for number in range(config.layers)),
-        norm=checkpoint.weight(family.norm, config.hidden),
-        head=(
-            checkpoint.weight(family.head, config.vocabulary, config.hidden)
-            if untied
-            else embedding
+    head = checkpoint.weight(family.head, config.vocabulary, config.hidden) if untied else embedding
+    return _packed(
+        ModelWeights(
+            embedding=embedding,
+            layers=tuple(_layer(checkpoint, config, number) for number in range(config.layers)),
+            norm=checkpoint.weight(family.norm, config.hidden),
+            head=Projection(head),
+        )
+    )
+
+
+def _packed(weights: ModelWeights) -> ModelWeights:
+    """With copies for decoding steps, if they are small."""
+    projections = [weights.head, *(one for layer in weights.layers for one in layer.projections())]
+    if sum(projection.bytes for projection in projections) > PACKED_BYTES:
+        return weights
+    return replace(
+        weights,
+        head=weights.head.pack(PACKED_FOR),
+        layers=tuple(
+            replace(
+                layer,
+                qkv=layer.qkv.pack(PACKED_FOR),
+                output=layer.output.pack(PACKED_FOR),
+                gate_up=layer.gate_up.pack(PACKED_FOR),
+                down=layer.down.pack(PACKED_FOR),
+            )
+            for layer in weights.layers
         ),
     )
 
@@ -94,15 +114,15 @@ class _Checkpoint:
         """A weight of the shape that config.json gives it."""
         return self._tensor(f"{name}.weight", shape)
 
-    def linear(self, inputs: int, *parts: tuple[str, int]) -> Linear:
+    def linear(self, inputs: int, *parts: tuple[str, int]) -> Projection:
         """The projections `parts`, (name, outputs) each, under one another in one matrix."""
         weights = [self.weight(name, outputs, inputs) for name, outputs in parts]
         biased = [f"{name}.bias" in self.tensors for name, _ in parts]
         if not any(biased):
-            return Linear(_joined(weights), None)
+            return Projection(_joined(weights))
         # A bias that only some of them have means a checkpoint that lost tensors.
         biases = [self._tensor(f"{name}.bias", (outputs,)) for name, outputs in parts]
-        return Linear(_joined(weights), _joined(biases))
+        return Projection(_joined(weights), _joined(biases))
 
     def _tensor(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
         tensor = self.tensors.get(name)
