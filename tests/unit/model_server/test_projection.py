@@ -1,14 +1,16 @@
 """Packed copies change the speed of a product and nothing else."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from selfalign.model_server.transformer import weight_loading
-from selfalign.model_server.transformer.causal_lm import CausalLM
+from selfalign.model_server.transformer.model_config import load_config
 from selfalign.model_server.transformer.projection import PACKED_ROWS, Projection
-from support.tiny_llama import tiny_llama
+from selfalign.model_server.transformer.weight_loading import load_weights
+from support.tiny_llama import save_tiny_llama
 
 
 @pytest.mark.parametrize("rows", [1, PACKED_ROWS - 1, PACKED_ROWS, 32, 100])
@@ -33,3 +35,14 @@ def test_few_rows_are_multiplied_by_the_weight_itself() -> None:
     plain = replace(wrong, weight=torch.eye(8))
     for rows, expected in [(PACKED_ROWS - 1, torch.ones), (PACKED_ROWS, torch.zeros)]:
         torch.testing.assert_close(plain(torch.ones(rows, 8)), expected(rows, 8))
+
+
+@pytest.mark.parametrize(("limit", "packed"), [(2 << 30, True), (1000, False)])
+def test_a_large_model_has_no_copies(
+    limit: int, packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tiny_llama(tmp_path)
+    monkeypatch.setattr(weight_loading, "PACKED_BYTES", limit)
+    weights = load_weights(tmp_path, load_config(tmp_path), torch.float32)
+    projections = [weights.head, *(one for layer in weights.layers for one in layer.projections())]
+    assert [one.packed is not None for one in projections] == [packed] * 9
