@@ -8,7 +8,12 @@ import yaml
 
 from selfalign.errors import ConfigError
 from selfalign.pipeline.run.run import dump_config, method_settings
-from selfalign.pipeline.run.run_file import deep_merge, load_run_config, parse_run_config
+from selfalign.pipeline.run.run_file import (
+    deep_merge,
+    load_run_config,
+    parse_run_config,
+    parse_stored_config,
+)
 
 MINIMAL = "name: one\nstore: runs\nmodel: {base: some/model}\n"
 
@@ -31,6 +36,23 @@ def test_overrides_win_over_the_file_and_environment_is_expanded(
     path.write_text("name: one\nstore: ${SELFALIGN_TEST_STORE}\nmodel: {base: m}\n")
     config = load_run_config(path, {"prompts.count": 5, "seed": 3})
     assert (config.store, config.prompts.count, config.seed) == ("s3://bucket/runs", 5, 3)
+
+
+@pytest.mark.parametrize("written", ["$SELFALIGN_TEST_TEXT", "${SELFALIGN_TEST_UNSET}"])
+def test_what_names_no_variable_that_is_set_stays_text(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFALIGN_TEST_TEXT", "from the environment")
+    text = MINIMAL + f"align: {{chat_system: 'say {written}'}}\n"
+    assert parse_run_config(text, "run.yaml").align.chat_system == f"say {written}"
+
+
+def test_a_stored_run_is_read_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFALIGN_TEST_TEXT", "from the environment")
+    text = MINIMAL + "align: {chat_system: 'say ${SELFALIGN_TEST_TEXT}'}\n"
+    given, stored = parse_run_config(text, "run.yaml"), parse_stored_config(text, "run.yaml")
+    assert given.align.chat_system == "say from the environment"
+    assert stored.align.chat_system == "say ${SELFALIGN_TEST_TEXT}"
 
 
 @pytest.mark.parametrize(

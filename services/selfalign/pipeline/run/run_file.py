@@ -1,6 +1,7 @@
 """Reading a run configuration: profile defaults under the user's file, errors with the place."""
 
 import os
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +11,8 @@ from selfalign.pipeline.run.config import Profile, RunConfig
 from selfalign.pipeline.run.enough_topics import with_enough_topics
 from selfalign.pipeline.run.old_spellings import refuse_old_spellings, translated
 from selfalign.settings.documents import parse_mapping, read_text, validate
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def load_run_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfig:
@@ -27,7 +30,7 @@ def load_run_config(path: Path, overrides: dict[str, Any] | None = None) -> RunC
 
 def parse_run_config(text: str, origin: str, overrides: dict[str, Any] | None = None) -> RunConfig:
     """As load_run_config, for text that is already at hand; `origin` stands in messages."""
-    values = parse_mapping(os.path.expandvars(text), origin)
+    values = parse_mapping(_expanded(text), origin)
     for dotted, value in (overrides or {}).items():
         _set_dotted(values, dotted, value)
     refuse_old_spellings(values, origin)
@@ -35,8 +38,16 @@ def parse_run_config(text: str, origin: str, overrides: dict[str, Any] | None = 
 
 
 def parse_stored_config(text: str, origin: str) -> RunConfig:
-    """A run's own run.yaml, as this version or one before wrote it. Raises ConfigError."""
-    return _over_profile(translated(parse_mapping(os.path.expandvars(text), origin)), origin)
+    """A run's own run.yaml, as this version or one before wrote it. Raises ConfigError.
+
+    Its variables were replaced before it was written; what looks like one is text.
+    """
+    return _over_profile(translated(parse_mapping(text, origin)), origin)
+
+
+def _expanded(text: str) -> str:
+    """Variables that are set, in braces alone: a chat template or a prompt may say `$NAME`."""
+    return _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
 
 
 def _over_profile(values: dict[str, Any], origin: str) -> RunConfig:
