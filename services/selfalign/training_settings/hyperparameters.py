@@ -10,6 +10,7 @@ from selfalign.settings.section import Count, NonEmpty, Port, PositiveInt, Secti
 PresetName = Literal["paper", "paper-distill", "small"]
 Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["bf16", "fp16", "fp32"]
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
 Reporter = Literal["tensorboard", "wandb"]
 Scheduler = Literal["warmup_decay", "linear", "cosine", "constant"]
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
@@ -67,8 +68,9 @@ class Hyperparameters(Section):
     """Sequences that one rank computes at once."""
     max_length: MaxLength | None = None
     """Tokens of prompt and completion together; longer rows are dropped and counted."""
-    dtype: Dtype = "bf16"
-    """Precision of the computation; qlora needs bf16."""
+    dtype: Precision = "bf16"
+    """Precision of the computation; qlora needs bf16. auto takes bf16 where the GPU or the
+    processor computes in it, else fp16 on a GPU and fp32 on a processor."""
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     """DeepSpeed's ZeRO stage: what is divided among the ranks."""
     deepspeed_config: Path | None = None
@@ -116,6 +118,6 @@ class Hyperparameters(Section):
 
     @model_validator(mode="after")
     def _method_fits(self) -> Self:
-        if self.method == "qlora" and self.dtype != "bf16":
+        if self.method == "qlora" and self.dtype not in ("auto", "bf16"):
             raise ValueError(f"method: qlora computes in bf16; dtype is {self.dtype!r}, set bf16")
         return self

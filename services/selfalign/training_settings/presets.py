@@ -40,7 +40,7 @@ SMALL = Hyperparameters(
     global_batch_size=8,
     micro_batch_size=4,
     max_length=512,
-    dtype="bf16",
+    dtype="auto",
     zero_stage=2,
     save_steps=10,
 )

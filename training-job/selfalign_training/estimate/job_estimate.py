@@ -63,6 +63,9 @@ def make_estimate(
         ModelError: the model's shape is not known.
         DataError: the stage accepted no rows.
     """
+    if config.dtype == "auto":
+        dtype = "bf16" if cluster.gpu.bf16 else "fp16"
+        config = config.model_copy(update={"dtype": dtype})
     shape = find_shape(config.base_model)
     batches = plan_batches(config.global_batch_size, config.micro_batch_size, cluster.gpus)
     plan = make_plan(config, shape, cluster.gpus)

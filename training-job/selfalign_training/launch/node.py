@@ -66,9 +66,12 @@ def run_node(path: Path) -> int:
 def _run_with_others(machine: Machine, ranks: int, config: TrainingConfig, path: Path) -> int:
     from selfalign_training.launch.addresses import interface_towards
     from selfalign_training.launch.rendezvous import NodeAgreement, gather
+    from selfalign_training.model.device import with_precision
 
+    # Nodes that compute in different formats find out here.
+    digest = settings_digest(with_precision(config))
     # The store must live as long as the ranks: it is how they find each other.
-    _meeting = gather(machine, NodeAgreement(ranks, settings_digest(config)))
+    _meeting = gather(machine, NodeAgreement(ranks, digest))
     interface = interface_towards(machine.address)
     if interface is not None:
         # gloo would take the address of the host's name, which may be a loopback one.

@@ -1,5 +1,6 @@
 """The base model and its tokenizer, loaded with errors that name the remedy."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +17,11 @@ from transformers import (
 )
 
 from selfalign.errors import ConfigError, ModelError
-from selfalign.training_settings.hyperparameters import Dtype
 from selfalign_training.configuration.training_config import TrainingConfig
 from selfalign_training.data.tokenizer import Tokenizer
 from selfalign_training.launch.exit_codes import peer_lost
 
-DTYPES: dict[Dtype, torch.dtype] = {
+DTYPES: Mapping[str, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
     "fp32": torch.float32,

@@ -17,7 +17,7 @@ from selfalign_training.data.dataset import Dataset, Sources, find_sources, load
 from selfalign_training.data.tokenizer import Tokenizer
 from selfalign_training.launch.environment import choose_accelerator
 from selfalign_training.launch.place import Place, read_place
-from selfalign_training.model.device import check_device
+from selfalign_training.model.device import check_device, with_precision
 from selfalign_training.report.reporters import check_reporters
 from selfalign_training.trainer.job import Job
 
@@ -41,6 +41,7 @@ def run_job(config: TrainingConfig) -> Outcome:
     """
     started = time.monotonic()
     check_reporters(config.report_to)
+    config = with_precision(config)
     check_device(config)
     place = read_place()
     plan = plan_batches(config.global_batch_size, config.micro_batch_size, place.world_size)

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from selfalign.training_settings.presets import apply_preset
 from selfalign_training.configuration.identity import config_digest, job_key
 from selfalign_training.configuration.reading import load_config
 from selfalign_training.configuration.training_config import TrainingConfig
+from selfalign_training.model.device import with_precision
 
 CONFIGS = Path(__file__).resolve().parents[4] / "training-job" / "configs"
 
@@ -29,11 +31,16 @@ def test_where_a_job_runs_is_no_part_of_it(config_file: Path) -> None:
         ("paper-distill", "ba98e54d81d160fe", "fba35d1b15fd8401"),
     ],
 )
-def test_jobs_find_the_checkpoints_of_version_0_1(name: str, digest: str, key: str) -> None:
-    """The digests that version 0.1, which trained no end token, made of these files."""
+def test_jobs_find_the_checkpoints_of_version_0_1(
+    name: str, digest: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digests that version 0.1, which trained no end token and computed in bf16 on every
+    processor, made of these files."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
     values: dict[str, Any] = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     values |= {"learning_rate": "2e-4", "fingerprint": {"seed": 42}}
     values["layout"]["end_of_turn"] = "marker"
-    config = TrainingConfig.model_validate(apply_preset(values))
+    config = with_precision(TrainingConfig.model_validate(apply_preset(values)))
     assert config_digest(config) == digest
     assert job_key(config, "0123456789abcdef") == key

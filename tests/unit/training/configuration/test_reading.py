@@ -31,7 +31,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("epochs", 0, "epochs: Input should be greater than or equal to 1 (got 0)"),
     ("lora.dropout", 1.0, "lora.dropout: Input should be less than 1"),
     ("lora.targets", [], "lora.targets: is empty; expected at least one"),
-    ("dtype", "int8", "dtype: Input should be 'bf16', 'fp16' or 'fp32' (got 'int8')"),
+    ("dtype", "int8", "dtype: Input should be 'auto', 'bf16', 'fp16' or 'fp32' (got 'int8')"),
     ("zero_stage", 4, "zero_stage: Input should be less than or equal to 3 (got 4)"),
     ("scheduler", "step", "scheduler: Input should be 'warmup_decay', 'linear'"),
     ("packing", "maybe", "packing.bool"),

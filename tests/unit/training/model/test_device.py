@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 import selfalign_training.model.device as device
@@ -54,3 +55,34 @@ def test_qlora_computes_in_bf16(config_file: Path, values: dict[str, Any]) -> No
     config_file.write_text(yaml.safe_dump(values | {"method": "qlora", "dtype": "fp32"}))
     with pytest.raises(ConfigError, match="method: qlora computes in bf16; dtype is 'fp32'"):
         load_config(config_file)
+
+
+@pytest.mark.parametrize(
+    ("given", "cuda", "gpu_bf16", "cpu_bf16", "expected"),
+    [
+        ("auto", True, True, False, "bf16"),
+        ("auto", True, False, True, "fp16"),
+        ("auto", False, False, True, "bf16"),
+        ("auto", False, False, False, "fp32"),
+        ("bf16", False, False, False, "bf16"),
+        ("fp32", True, True, True, "fp32"),
+    ],
+)
+def test_auto_is_the_format_that_the_machine_computes_in(
+    config_file: Path,
+    values: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+    cuda: bool,
+    gpu_bf16: bool,
+    cpu_bf16: bool,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: gpu_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: cpu_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    config_file.write_text(yaml.safe_dump(values | {"dtype": given}))
+    config = device.with_precision(load_config(config_file))
+    assert config.dtype == expected
+    assert device.with_precision(config) == config
