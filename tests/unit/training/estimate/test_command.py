@@ -75,6 +75,18 @@ def test_a_card_without_bf16_is_remarked_on(capsys: pytest.CaptureFixture[str]) 
     assert not found["time"]["packed"]
 
 
+@pytest.mark.parametrize(("gpu", "dtype"), [("v100-32gb", "fp16"), ("H100-80GB", "bf16")])
+def test_auto_is_the_cards_own_format(
+    gpu: str, dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "auto.yaml"
+    config.write_text(yaml.safe_dump(yaml.safe_load(PAPER.read_text()) | {"dtype": "auto"}))
+    assert main(["estimate", "-c", str(config), *ROWS, "--gpu", gpu, "--count", "48"]) == 0
+    printed = capsys.readouterr().out
+    assert f"trainable parameters (0.128%), {dtype}, " in printed
+    assert "does not compute in bf16" not in printed
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
