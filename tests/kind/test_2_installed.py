@@ -58,7 +58,8 @@ def test_memory_at_rest(release: Release) -> None:
     assert len(used) == 5
     for pod, megabytes in sorted(used.items()):
         tell(f"at rest: {pod}: {megabytes:.0f} MB")
-        limit = 300 if "engine" not in pod else 1500
+        # The engine holds the weights twice, in fp32 where the processor does not compute in bf16.
+        limit = 300 if "engine" not in pod else 2200
         assert megabytes < limit, f"{pod} uses {megabytes:.0f} MB while nothing is done"
 
 
