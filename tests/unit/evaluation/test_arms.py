@@ -9,6 +9,7 @@ from selfalign.errors import DataError
 from selfalign.evaluation.arms import evaluate, evaluate_arm, judge_answers, merge
 from selfalign.evaluation.evaluate_settings import EvaluationSettings
 from selfalign.evaluation.figures import EvaluationResults
+from selfalign.evaluation.report.run_card import render_card
 from selfalign.evaluation.report.run_report import render_report
 from selfalign.evaluation.results import ArmResults
 from support import made_up_run
@@ -73,6 +74,16 @@ async def test_parts_can_be_left_out() -> None:
     assert [(arm.role, len(arm.benchmarks)) for arm in found.arms] == [("final", 1)]
     assert found.agreement is None
     assert (await evaluate(inputs, {})).arms == ()
+
+
+async def test_held_out_answers_alone_make_a_report_and_a_card() -> None:
+    inputs = made_up_run.inputs(hhh_limit=0, truthfulqa_limit=0, probe_rows=0, probes_per_kind=0)
+    engines = {role: HashEngine(answer) for role in ("base", "engraved", "final")}
+    found = await evaluate(inputs, engines)
+    assert [arm.outcomes for arm in found.arms] == [()] * 3
+    view = made_up_run.view(found)
+    assert "Usable answers" in render_report(view)
+    assert "Usable answers" in render_card(view)
 
 
 async def test_progress_covers_every_phase() -> None:
