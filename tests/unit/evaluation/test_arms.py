@@ -78,8 +78,8 @@ async def test_parts_can_be_left_out() -> None:
 
 async def test_held_out_answers_alone_make_a_report_and_a_card() -> None:
     inputs = made_up_run.inputs(hhh_limit=0, truthfulqa_limit=0, probe_rows=0, probes_per_kind=0)
-    engines = {role: HashEngine(answer) for role in ("base", "engraved", "final")}
-    found = await evaluate(inputs, engines)
+    engine = HashEngine(answer)
+    found = await evaluate(inputs, {"base": engine, "engraved": engine, "final": engine})
     assert [arm.outcomes for arm in found.arms] == [()] * 3
     view = made_up_run.view(found)
     assert "Usable answers" in render_report(view)
