@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "v1": set(),
     "settings": set(),
     "options": {"settings"},
+    "processor": set(),
     "telemetry": set(),
     "storage": set(),
     "dedup": set(),
@@ -45,14 +46,14 @@ ALLOWED: dict[str, set[str]] = {
     **{package: {*LEAVES, "rpc"} for package in METHOD},
     "training_settings": {"settings"},
     "pipeline": {*LEAVES, *METHOD, "rpc", "weights", "training_settings", "options"},
-    "model_server": {"settings", "options", "layout"},
+    "model_server": {"settings", "options", "layout", "processor"},
     "cli": {*LEAVES, *METHOD, "rpc", "weights", "pipeline", "model_server", "options"},
-    "selfalign_training": {"settings", "storage", "training_settings"},
+    "selfalign_training": {"settings", "storage", "training_settings", "processor"},
 }
 HEAVY = {"torch", "transformers", "deepspeed", "peft", "trl", "pandas", "datasets"}
 # Settings alone: the run configuration checks them, and the local executor passes them on.
 MODEL_SERVER_OPTIONS = "selfalign.model_server.server_options"
-MAY_USE_TORCH = {"model_server", "selfalign_training"}
+MAY_USE_TORCH = {"model_server", "selfalign_training", "processor"}
 
 
 def package_of(path: Path) -> str:

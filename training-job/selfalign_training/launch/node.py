@@ -64,9 +64,9 @@ def run_node(path: Path) -> int:
 
 
 def _run_with_others(machine: Machine, ranks: int, config: TrainingConfig, path: Path) -> int:
+    from selfalign_training.configuration.precision import with_precision
     from selfalign_training.launch.addresses import interface_towards
     from selfalign_training.launch.rendezvous import NodeAgreement, gather
-    from selfalign_training.model.device import with_precision
 
     # Nodes that compute in different formats find out here.
     digest = settings_digest(with_precision(config))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from selfalign.errors import ConfigError
-from selfalign.training_settings.hyperparameters import Dtype
 from selfalign_training.configuration.training_config import TrainingConfig
 
 # What needs CUDA, the package that it needs besides, and what does without.
@@ -46,23 +45,6 @@ def check_device(config: TrainingConfig) -> None:
                 f"{setting} needs the package {package.replace('_', '-')}, which is not installed; "
                 f"install selfalign[cuda], or {remedy}"
             )
-
-
-def with_precision(config: TrainingConfig) -> TrainingConfig:
-    """The configuration with `dtype: auto` replaced by what this machine computes in."""
-    if config.dtype != "auto":
-        return config
-    return config.model_copy(update={"dtype": _best_dtype()})
-
-
-def _best_dtype() -> Dtype:
-    import torch
-
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    from selfalign.processor import computes_bf16
-
-    return "bf16" if computes_bf16() else "fp32"
 
 
 def find_device(config: TrainingConfig) -> Device:

@@ -12,12 +12,13 @@ from selfalign_training.checkpoints.catalogue import delete_checkpoints
 from selfalign_training.configuration.batch_plan import plan_batches
 from selfalign_training.configuration.deepspeed_keys import check_deepspeed_keys
 from selfalign_training.configuration.identity import job_key
+from selfalign_training.configuration.precision import with_precision
 from selfalign_training.configuration.training_config import TrainingConfig
 from selfalign_training.data.dataset import Dataset, Sources, find_sources, load_dataset
 from selfalign_training.data.tokenizer import Tokenizer
 from selfalign_training.launch.environment import choose_accelerator
 from selfalign_training.launch.place import Place, read_place
-from selfalign_training.model.device import check_device, with_precision
+from selfalign_training.model.device import check_device
 from selfalign_training.report.reporters import check_reporters
 from selfalign_training.trainer.job import Job
 

@@ -9,9 +9,9 @@ import yaml
 
 from selfalign.training_settings.presets import apply_preset
 from selfalign_training.configuration.identity import config_digest, job_key
+from selfalign_training.configuration.precision import with_precision
 from selfalign_training.configuration.reading import load_config
 from selfalign_training.configuration.training_config import TrainingConfig
-from selfalign_training.model.device import with_precision
 
 CONFIGS = Path(__file__).resolve().parents[4] / "training-job" / "configs"
 

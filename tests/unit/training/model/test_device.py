@@ -9,6 +9,7 @@ import yaml
 
 import selfalign_training.model.device as device
 from selfalign.errors import ConfigError
+from selfalign_training.configuration.precision import with_precision
 from selfalign_training.configuration.reading import load_config
 from selfalign_training.trainer.run_job import run_job
 
@@ -83,6 +84,6 @@ def test_auto_is_the_format_that_the_machine_computes_in(
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: cpu_bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     config_file.write_text(yaml.safe_dump(values | {"dtype": given}))
-    config = device.with_precision(load_config(config_file))
+    config = with_precision(load_config(config_file))
     assert config.dtype == expected
-    assert device.with_precision(config) == config
+    assert with_precision(config) == config
