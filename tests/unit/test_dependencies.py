@@ -13,16 +13,19 @@ from docs.imports import GENERATED, PACKAGES, REPOSITORY, imports
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 SERVICES, TRAINING = PACKAGES
 BASE = [SERVICES / name for name in ("storage", "settings", "errors.py", "events.py")]
-# Extra -> the code that is run where it is installed. The services see all but the model server.
+# What the services do not see.
+WITH_TORCH = {"model_server", "processor.py"}
+# Extra -> the code that is run where it is installed.
 CODE = {
-    "services": [path for path in SERVICES.iterdir() if path.name != "model_server"],
+    "services": [path for path in SERVICES.iterdir() if path.name not in WITH_TORCH],
     "model-server": [
         SERVICES / "model_server",
         SERVICES / "options.py",
+        SERVICES / "processor.py",
         SERVICES / "layout/chat_template.py",
         *BASE,
     ],
-    "train": [TRAINING, SERVICES / "training_settings", *BASE],
+    "train": [TRAINING, SERVICES / "training_settings", SERVICES / "processor.py", *BASE],
 }
 # google.* belongs to several distributions.
 NAMESPACES = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-protos"}
