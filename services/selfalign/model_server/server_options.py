@@ -20,7 +20,7 @@ class ModelServerOptions(Section):
     """Port to listen on; 0 picks a free one, which the ready line names."""
     dtype: Literal["auto", "bf16", "fp32"] = "auto"
     """Number format of weights and activations. auto is bf16 on processors that compute in it, and
-    fp32 elsewhere: there a prompt in bf16 takes four times as long."""
+    fp32 elsewhere: there a prompt in bf16 takes three times as long."""
     slots: Annotated[int, Field(ge=1, le=256)] = 32
     """Requests that generate at the same time; the others wait in the queue."""
     max_concurrent_requests: PositiveInt = 128
