@@ -1,7 +1,8 @@
 """The model server against transformers' batched generate, on the principle engine's load.
 
 64 requests with one shared prefix of more than 1,600 tokens, about 30 tokens of their own and up
-to 128 new ones; the server is a real process and is asked over HTTP.
+to 128 new ones; the server is a real process and is asked over HTTP. Both compute in the format that
+this processor is faster in.
 Run: python benchmarks/engine.py --model .cache/models/smollm2-135m [--requests 64] [--batch 8]
 """
 
@@ -22,6 +23,7 @@ import psutil
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from selfalign.model_server.transformer.number_format import number_format
 from support.model_server_process import ModelServerProcess
 
 SUBJECTS = (
@@ -88,7 +90,7 @@ def measure_server(folder: Path, prompts: list[str], new_tokens: int) -> Measure
 
 def measure_transformers(folder: Path, prompts: list[str], new_tokens: int, batch: int) -> Measured:
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=number_format("auto"))
     model.eval()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     cpu, began, tokens = time.process_time(), time.perf_counter(), 0

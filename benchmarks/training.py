@@ -7,8 +7,8 @@ One rank trains LoRA on the small real model with the run's accepted answers, as
   packed    rows share sequences of 512 tokens, best fit first; attention keeps them apart
   padded    every row is padded to 512 tokens
   grouped   rows of like length share a step and are padded to its longest: the default on a CPU
-and beside it a bare loop over the packed batches: the same peft model in bfloat16 and AdamW in
-plain PyTorch, no trainer, no DeepSpeed, no checkpoints. The rounds take turns, so that other work
+and beside it a bare loop over the packed batches: the same peft model in the job's dtype and
+AdamW in plain PyTorch, no trainer, no DeepSpeed, no checkpoints. The rounds take turns, so that other work
 on the machine meets all alike; each figure is the best round's. Tokens are the rows' own, padding
 left out; a layout's first step, which warms up, is not counted. Wall and CPU time of the steps.
 --steps ends a round early: padding is then that of the few rows seen, not of the whole epoch.
@@ -28,6 +28,7 @@ from unittest.mock import patch
 
 from selfalign.constitution.render import student_layout
 from selfalign.constitution.yaml_file import load_constitution
+from selfalign_training.configuration.precision import with_precision
 from selfalign_training.configuration.training_config import TrainingConfig
 from selfalign_training.launch.environment import cores, prepare_environment, stand_alone
 
@@ -204,9 +205,13 @@ def bare_loop(config: TrainingConfig, batches: list[Batch]) -> Round:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
+    from selfalign_training.model.base_model import DTYPES
+
     torch.manual_seed(config.seed)
     base: Any = AutoModelForCausalLM.from_pretrained(
-        config.base_model, dtype=torch.bfloat16, attn_implementation="sdpa"
+        config.base_model,
+        dtype=DTYPES[with_precision(config).dtype],
+        attn_implementation="sdpa",
     )
     lora = LoraConfig(
         r=config.lora.r,
