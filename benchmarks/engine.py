@@ -1,8 +1,8 @@
 """The model server against transformers' batched generate, on the principle engine's load.
 
 64 requests with one shared prefix of more than 1,600 tokens, about 30 tokens of their own and up
-to 128 new ones; the server is a real process and is asked over HTTP. Both compute in the format that
-this processor is faster in.
+to 128 new ones; the server is a real process and is asked over HTTP. Both compute
+in the format that this processor is faster in.
 Run: python benchmarks/engine.py --model .cache/models/smollm2-135m [--requests 64] [--batch 8]
 """
 

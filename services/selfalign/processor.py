@@ -1,5 +1,7 @@
 """What this machine's processor computes in."""
 
+from typing import Literal
+
 from torch import cpu
 
 
@@ -10,3 +12,8 @@ def computes_bf16() -> bool:
     them too, with AVX-512 alone.
     """
     return cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
+
+
+def faster_format() -> Literal["bf16", "fp32"]:
+    """The number format that this processor is faster in."""
+    return "bf16" if computes_bf16() else "fp32"

@@ -16,6 +16,6 @@ def _best_dtype() -> Dtype:
 
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    from selfalign.processor import computes_bf16
+    from selfalign.processor import faster_format
 
-    return "bf16" if computes_bf16() else "fp32"
+    return faster_format()
