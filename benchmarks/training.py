@@ -9,8 +9,9 @@ One rank trains LoRA on the small real model with the run's accepted answers, as
   grouped   rows of like length share a step and are padded to its longest: the default on a CPU
 and beside it a bare loop over the packed batches: the same peft model in the job's dtype and
 AdamW in plain PyTorch, no trainer, no DeepSpeed, no checkpoints. The rounds take turns, so that
-other work on the machine meets all alike; each figure is the best round's. Tokens are the rows' own,
-padding left out; a layout's first step, which warms up, is not counted. Wall and CPU time of the steps.
+other work on the machine meets all alike; each figure is the best round's. Tokens are the rows'
+own, padding left out; a layout's first step, which warms up, is not counted.
+Wall and CPU time of the steps.
 --steps ends a round early: padding is then that of the few rows seen, not of the whole epoch.
 """
 
