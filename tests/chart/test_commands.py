@@ -91,9 +91,9 @@ def test_tgi_serves_llama_65b_over_8_gpus() -> None:
         ("default", "tgi", "auto", []),
         ("default", "vllm", "auto", ["--dtype=auto"]),
         ("default", "vllm", "float32", ["--dtype=float32"]),
-        ("values-kind.yaml", "model-server", "auto", ["--dtype=auto"]),
-        ("values-kind.yaml", "model-server", "bfloat16", ["--dtype=bf16"]),
-        ("values-kind.yaml", "model-server", "float32", ["--dtype=fp32"]),
+        ("values-kind", "model-server", "auto", ["--dtype=auto"]),
+        ("values-kind", "model-server", "bfloat16", ["--dtype=bf16"]),
+        ("values-kind", "model-server", "float32", ["--dtype=fp32"]),
     ],
 )
 def test_the_number_format_in_each_engines_words(
