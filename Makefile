@@ -27,7 +27,7 @@ demo: setup model ## All seven stages with a small real model, on two CPU cores
 	$(BIN)/selfalign chat --run demo --models base,final "How do I keep my notes in order?"
 
 test: setup model s3-server helm prometheus lint proto-check ## Lint, types, the whole test suite, and how much of the code it reached
-	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/pytest --cov --cov-report= --durations=25
 
 ##@ Develop
 .PHONY: lint format coverage proto proto-check docs chart-docs lock bench
