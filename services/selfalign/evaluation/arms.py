@@ -24,6 +24,7 @@ from selfalign.evaluation.results import (
 from selfalign.evaluation.rule_agreement import agreement, citations
 from selfalign.evaluation.rule_probe import probe_rules
 from selfalign.inference.contract.engine import Engine
+from selfalign.inference.contract.offers import check_offered
 from selfalign.roles import MODEL_ROLES, ModelRole
 
 
@@ -61,6 +62,7 @@ async def evaluate_arm(
 
     started = time.monotonic()
     info = await engine.info()
+    check_offered(info, inputs.settings.sampling)
     left_out = left_out_arms(role, inputs)
     answers = [
         answer

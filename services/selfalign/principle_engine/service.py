@@ -14,6 +14,7 @@ from selfalign.constitution.yaml_file import parse_constitution
 from selfalign.errors import ConfigError
 from selfalign.inference.contract.engine import Engine, EngineInfo
 from selfalign.inference.contract.lengths import check_lengths
+from selfalign.inference.contract.offers import check_offered
 from selfalign.layout.build import make_layout
 from selfalign.layout.chat_template import ChatTemplate
 from selfalign.principle_engine.align import Aligner
@@ -125,6 +126,7 @@ async def registration(
     aligner = Aligner(constitution, engine, settings, layout=layout, ordinary=ordinary)
 
     async def check_prompts(info: EngineInfo) -> None:
+        check_offered(info, settings.sampling)
         prefix, params = aligner.longest
         await check_lengths(engine, prefix, settings.longest_query_tokens, params)
         await aligner.declining.calibrate(layout.own_prompt)

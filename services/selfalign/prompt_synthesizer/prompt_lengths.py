@@ -2,6 +2,7 @@
 
 from selfalign.errors import ConfigError
 from selfalign.inference.contract.engine import Engine, EngineInfo
+from selfalign.inference.contract.offers import check_offered
 from selfalign.prompt_synthesizer.synthesizer import Synthesizer
 
 REMEDY = "shorten the seeds or show fewer of them, lower max_new_tokens, or raise the engine's"
@@ -15,6 +16,7 @@ async def check_limits(engine: Engine, info: EngineInfo, synthesizer: Synthesize
         EngineUnavailable: the engine is down.
     """
     for section, request in synthesizer.longest_requests():
+        check_offered(info, request.sampling)
         tokens = await engine.count_tokens(request.prompt)
         if tokens is None:
             continue

@@ -36,8 +36,8 @@ class RefineSampling(AnswerSampling):
     temperature: Temperature = 0.3
     top_p: TopP = 0.7
     repetition_penalty: RepetitionPenalty = 1.1
-    """In place of the published penalties on repeated runs of three and four words, which
-    inference engines do not offer; the loop filter sees to the rest."""
+    """In place of the published penalties on repeated runs of three and four tokens
+    (`ngram_penalties`), which few engines offer; the loop filter sees to the rest."""
 
 
 class RefinerSettings(Section):

@@ -12,6 +12,7 @@ from selfalign.constitution.schema import Constitution
 from selfalign.errors import ConfigError
 from selfalign.inference.contract.engine import Engine, EngineInfo
 from selfalign.inference.contract.lengths import check_lengths
+from selfalign.inference.contract.offers import check_offered
 from selfalign.layout.build import make_layout
 from selfalign.layout.chat_template import ChatTemplate
 from selfalign.layout.contract import Layout
@@ -113,6 +114,7 @@ async def registration(
     prefix = layout.verbose_prompt("")
 
     async def check_prompts(info: EngineInfo) -> None:
+        check_offered(info, settings.sampling)
         await check_lengths(engine, prefix, settings.longest_query_tokens, refiner.params(layout))
         await refiner.declining.calibrate(layout.verbose_prompt)
 

@@ -26,6 +26,8 @@ RepetitionPenalty = Annotated[
 NewTokens = Annotated[int, Field(ge=1, description="Length limit of one completion.")]
 
 
+NgramPenalty = Annotated[float, Field(ge=0.0, le=100.0)]
+
 MAX_STOP_SEQUENCES = 4
 """What an engine takes in one request, by the default of TGI's --max-stop-sequences."""
 
@@ -39,5 +41,9 @@ class SamplingParams(Section):
     top_k: Annotated[int, Field(ge=0)] = 0
     """0 means no top-k."""
     repetition_penalty: RepetitionPenalty = 1.0
+    ngram_penalties: Annotated[tuple[NgramPenalty, ...], Field(max_length=4)] = ()
+    """Taken off a token's score for each time that it has ended the same run of tokens in this
+    completion: for runs of one token, of two, three and four; tokens that begin a word alone. The
+    authors' stage 4 has [0, 0, 1, 2]. Of the engines only the model-server offers it."""
     stop: tuple[NonEmpty, ...] = ()
     """Texts that end the completion, which does not contain them."""

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from selfalign.errors import EngineRejected, PromptTooLong
+from selfalign.errors import ConfigError, EngineRejected, PromptTooLong
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.contract.engine import Engine
 from selfalign.inference.contract.lengths import check_lengths
+from selfalign.inference.contract.offers import check_offered
 from selfalign.settings.sampling import SamplingParams
 from selfalign.telemetry.metrics import Metrics
 
@@ -49,6 +50,25 @@ async def test_seeds(engine: Engine) -> None:
         *(engine.generate(PROMPT, params, seed=seed, deadline_s=60.0) for seed in (1, 1, 2))
     )
     assert texts[0].text == texts[1].text != texts[2].text
+
+
+async def test_penalties_on_runs_that_come_again(engine: Engine) -> None:
+    prompt = "Say it three times. The old red house on the hill. The old red house on the hill."
+    params = SamplingParams(max_new_tokens=32)
+    penalised = params.model_copy(update={"ngram_penalties": (0.0, 0.0, 100.0, 100.0)})
+    info = await engine.info()
+    if not info.ngram_penalties:
+        with pytest.raises(ConfigError, match=r"ngram_penalties: .* does not offer it"):
+            check_offered(info, penalised)
+        return
+    check_offered(info, penalised)
+    plain, fresh = [
+        (await engine.generate(prompt, wanted, seed=None, deadline_s=60.0)).text.split()
+        for wanted in (params, penalised)
+    ]
+    runs = [list(zip(words, words[1:], words[2:], strict=False)) for words in (plain, fresh)]
+    assert len(set(runs[0])) < len(runs[0]), "the plain text repeats nothing: choose another prompt"
+    assert len(set(runs[1])) == len(runs[1])
 
 
 async def test_a_text_that_ends_inside_a_character(engine: Engine) -> None:

@@ -179,3 +179,22 @@ def test_words_of_openai_for_an_end(
     answer = generate("openai", params).read(answered(json.dumps(body).encode()))
     assert (answer.text, answer.finish_reason) == ("a", expected)
     assert (answer.prompt_tokens, answer.completion_tokens) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "penalties", "sent"),
+    [
+        ("tgi", (0.0, 0.0, 1.0, 2.0), [0.0, 0.0, 1.0, 2.0]),
+        ("tgi", (0.0, 0.0), None),
+        ("tgi", (), None),
+        # Nobody who speaks this API knows it: a run that asks for it is refused at the start.
+        ("openai", (0.0, 0.0, 1.0, 2.0), None),
+    ],
+)
+def test_penalties_on_runs_are_sent_where_they_are_known(
+    kind: str, penalties: tuple[float, ...], sent: list[float] | None
+) -> None:
+    params = PARAMS.model_copy(update={"ngram_penalties": penalties})
+    body = generate(kind, params).request.body
+    assert isinstance(body, dict)
+    assert body.get("parameters", body).get("ngram_penalties") == sent

@@ -55,7 +55,7 @@ def _with_added(text: str) -> str:
         "prompts.sources": {"self_instruct": 0.5, "topic_guided": 0.5},
         "prompts.expected_per_hint": 0.7,
     }
-    for dotted, value in {**ADDED, **before}.items():
+    for dotted, value in (*before.items(), *ADDED.items()):
         *parents, last = dotted.split(".")
         place = values
         for parent in parents:
@@ -209,12 +209,12 @@ def test_all_old_spellings_are_told_at_once() -> None:
     ]
 
 
-def _without_added(values: dict[str, Any]) -> dict[str, Any]:
+def _without_added(values: dict[str, Any], within: str = "") -> dict[str, Any]:
     """Without the sections and settings that stand in ADDED."""
     return {
-        section: {name: one for name, one in content.items() if f"{section}.{name}" not in ADDED}
-        for section, content in values.items()
-        if section not in ADDED
+        name: _without_added(value, f"{within}{name}.") if isinstance(value, dict) else value
+        for name, value in values.items()
+        if f"{within}{name}" not in ADDED
     }
 
 

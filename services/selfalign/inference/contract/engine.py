@@ -29,6 +29,8 @@ class EngineInfo:
     max_input_tokens: int | None
     max_total_tokens: int | None
     max_concurrent_requests: int | None
+    ngram_penalties: bool = False
+    """Whether SamplingParams.ngram_penalties has an effect."""
 
 
 @dataclass(frozen=True, slots=True)

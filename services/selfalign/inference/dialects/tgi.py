@@ -27,6 +27,7 @@ class TgiParameters(TypedDict, total=False):
     top_k: int
     seed: int
     repetition_penalty: float
+    ngram_penalties: list[float]
     stop: list[str]
     top_n_tokens: int
     adapter_id: str
@@ -48,6 +49,8 @@ def sampling_parameters(target: Target, params: SamplingParams, seed: int | None
             parameters["seed"] = seed
     if params.repetition_penalty != 1:
         parameters["repetition_penalty"] = params.repetition_penalty
+    if any(params.ngram_penalties):
+        parameters["ngram_penalties"] = list(params.ngram_penalties)
     if params.stop:
         parameters["stop"] = list(params.stop[: target.max_stop_sequences])
     if target.adapter_id is not None:
@@ -166,6 +169,8 @@ class _Info(BaseModel):
     max_input_tokens: int | None = None
     max_total_tokens: int | None = None
     max_concurrent_requests: int | None = None
+    ngram_penalties: bool = False
+    """Our model-server's own word; TGI knows none, and leaves out what it does not know."""
 
 
 class _TokenList(RootModel[list[JsonValue]]):

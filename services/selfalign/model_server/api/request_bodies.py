@@ -25,6 +25,8 @@ class GenerateParameters(Body):
     temperature: Real | None = None
     repetition_penalty: Real | None = None
     frequency_penalty: Real | None = None
+    ngram_penalties: list[Real] | None = None
+    """Ours: see RepeatedRuns."""
     top_k: I32 | None = None
     top_p: Real | None = None
     typical_p: Real | None = None

@@ -100,6 +100,7 @@ class TgiRoutes:
                 "max_total_tokens": limits.max_total_tokens,
                 "validation_workers": 1,
                 "max_client_batch_size": limits.max_client_batch_size,
+                "ngram_penalties": True,
                 "router": "selfalign-model-server",
                 "version": VERSION,
                 "sha": None,

@@ -102,6 +102,8 @@ def _check_ranges(parameters: GenerateParameters) -> None:
             raise InvalidRequest(f"`{name}` must be strictly positive")
     if parameters.top_p is not None and not 0 < parameters.top_p < 1:
         raise InvalidRequest("`top_p` must be > 0.0 and < 1.0")
+    if any(penalty < 0 for penalty in parameters.ngram_penalties or ()):
+        raise InvalidRequest("`ngram_penalties` must not be negative")
     unsupported = {
         "typical_p": parameters.typical_p is not None,
         "frequency_penalty": bool(parameters.frequency_penalty),
@@ -164,6 +166,7 @@ def _sampling(parameters: GenerateParameters) -> Sampling:
         top_k=parameters.top_k,
         top_p=parameters.top_p,
         repetition_penalty=parameters.repetition_penalty or 1.0,
+        ngram_penalties=tuple(parameters.ngram_penalties or ()),
         seed=secrets.randbits(64) if seed is None else seed,
         top_n_tokens=parameters.top_n_tokens or 0,
     )

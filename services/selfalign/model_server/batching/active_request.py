@@ -12,6 +12,7 @@ from selfalign.model_server.batching.prefix_cache import (
     Sharing,
     TokenIds,
 )
+from selfalign.model_server.batching.repeated_runs import RepeatedRuns
 from selfalign.model_server.batching.sampler import Sampling, SamplingState
 from selfalign.model_server.batching.stopping import StopRule
 from selfalign.model_server.batching.token_events import Event
@@ -94,10 +95,15 @@ def make_active(
 ) -> ActiveRequest:
     """The state of a new request."""
     penalised = prompt.sampling.repetition_penalty != 1.0
+    penalties = prompt.sampling.ngram_penalties
     return ActiveRequest(
         prompt=prompt,
         tokens=np.array(prompt.tokens, dtype=np.int64),
-        sampling=SamplingState(prompt.sampling, set(prompt.tokens) if penalised else set()),
+        sampling=SamplingState(
+            prompt.sampling,
+            seen=set(prompt.tokens) if penalised else set(),
+            runs=RepeatedRuns(penalties, tokenizer.word_starts) if any(penalties) else None,
+        ),
         stop_rule=StopRule(prompt.max_new_tokens, eos_token_ids, prompt.stop),
         decoder=IncrementalDecoder(tokenizer, list(prompt.tokens)),
         deliver=deliver,

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from selfalign.model_server.batching.repeated_runs import RepeatedRuns
+
 MAX_DRAWS = 24
 
 TopTokens = tuple[tuple[int, float], ...]
@@ -33,6 +35,8 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
     repetition_penalty: float = 1.0
+    ngram_penalties: tuple[float, ...] = ()
+    """See SamplingParams."""
     seed: int = 0
     top_n_tokens: int = 0
     """How many of the likeliest tokens to report at each place."""
@@ -54,6 +58,8 @@ class SamplingState:
     sampling: Sampling
     seen: set[int] = field(default_factory=set)
     """Tokens of prompt and completion, for the repetition penalty."""
+    runs: RepeatedRuns | None = None
+    """Runs of the completion, where they are penalised."""
     draws: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,6 +96,8 @@ def sample(logits: torch.Tensor, states: Sequence[SamplingState]) -> list[Sample
     for state, token in zip(states, tokens, strict=True):
         if state.sampling.repetition_penalty != 1.0:
             state.seen.add(token)
+        if state.runs is not None:
+            state.runs.push(token)
     return [SampledToken(*choice) for choice in zip(tokens, values, tops, strict=True)]
 
 
@@ -103,6 +111,8 @@ def _penalise(logits: torch.Tensor, state: SamplingState) -> None:
         seen = torch.tensor(sorted(state.seen))
         scores = logits[seen]
         logits[seen] = torch.where(scores < 0, scores * penalty, scores / penalty)
+    for token, deduction in state.runs.deductions().items() if state.runs else ():
+        logits[token] -= deduction
 
 
 def _draw(probabilities: torch.Tensor, states: Sequence[SamplingState]) -> list[int]:

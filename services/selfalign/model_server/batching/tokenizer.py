@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -9,6 +10,10 @@ from tokenizers import Tokenizer
 from selfalign.errors import ModelError
 from selfalign.model_server.transformer.model_folder import read_json
 
+WORD_MARKS = ("\u2581", "\u0120")
+"""How a piece of a vocabulary says that a word begins: SentencePiece's sign, byte-level BPE's."""
+COMMON_IDS = 1024
+"""Ids of bytes, signs and the commonest pieces, which the authors' penalties on runs leave out."""
 CONTEXT = 5
 """Tokens of the prompt that a decoder looks back at, as TGI does."""
 
@@ -70,6 +75,16 @@ class TextTokenizer:
             TokenSpan(number, text[start:stop], byte_at[start], byte_at[stop])
             for number, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True)
         ]
+
+    @cached_property
+    def word_starts(self) -> frozenset[int]:
+        """Tokens that begin a word, the commonest ones left out."""
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        return frozenset(
+            number
+            for piece, number in vocabulary.items()
+            if number > COMMON_IDS and piece.startswith(WORD_MARKS)
+        )
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = False) -> str:
         """The text of tokens."""

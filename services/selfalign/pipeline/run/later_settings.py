@@ -52,6 +52,7 @@ _TEMPLATE: Mapping[str, Any] = {
         "top_p": 0.95,
         "top_k": 0,
         "repetition_penalty": 1.0,
+        "ngram_penalties": [],
         "stop": [],
     },
     "filters": {
@@ -62,6 +63,10 @@ _TEMPLATE: Mapping[str, Any] = {
         "max_chars": None,
     },
 }
+_SAMPLED = (
+    *("synthesizer.topics", "synthesizer.self_instruct", "synthesizer.topic_guided"),
+    *("align", "refine", "evaluate"),
+)
 ADDED: Mapping[str, Any] = {
     "prompts.file": None,
     "prompts.fields": {"instruction": None, "input": None},
@@ -78,6 +83,7 @@ ADDED: Mapping[str, Any] = {
         for name, value in _INSTRUCTION_FILTERS_OFF.items()
     },
     **{f"synthesizer.{section}.fit": {"min_ratio": None} for section in ("topics", "topic_guided")},
+    **{f"{section}.sampling.ngram_penalties": [] for section in _SAMPLED},
     "layout": "headers",
     "chat_template": None,
     "end_of_turn": "marker",
