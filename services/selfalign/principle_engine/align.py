@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from selfalign.answering.answers import Answering
 from selfalign.answering.attempts import Attempt
@@ -36,17 +37,12 @@ class Aligner:
         layout: Layout | None = None,
         ordinary: Sequence[str] = (),
     ) -> None:
-        """Scores, and asks where `calls` is chat, in `layout`; by default under the headers.
-        `ordinary` are requests that no rule declines; see RuleDue."""
+        """Scores, and asks where `calls` is chat, in `layout` where a call names no other; by
+        default under the headers. `ordinary` are requests that no rule declines; see RuleDue."""
         self.model_id = model_id
         """Written into the rows."""
         self.layout = layout or HeadersLayout(constitution)
-        calls = settings.calls
-        if calls == "auto":
-            calls = "two" if isinstance(self.layout, HeadersLayout) else "chat"
-        settings = settings.model_copy(update={"calls": calls})
         self.settings = settings
-        """With `calls` decided."""
         best = BestOf(engine, settings.selection, settings.deadline_s)
         sampled = settings.model_copy(update={"sampling": best.sampling(settings.sampling)})
         self.caller = ConstitutionCaller(constitution, engine, _plan(constitution, sampled))
@@ -57,39 +53,48 @@ class Aligner:
             best, self.declining, settings.retries, settings.filters.refusals == "due"
         )
         self._engine = engine
-        self.chat_params = sampled.sampling.model_copy(update={"stop": self.layout.stops})
+        self._sampling = sampled.sampling
         self._c = constitution
         self._filter = AlignFilter(constitution, settings.filters)
         self._published = PublishedAlignFilter(constitution)
 
-    async def align(self, item: PromptItem) -> Row:
+    def calls(self, layout: Layout) -> Literal["one", "two", "chat"]:
+        """How a question is asked in a layout."""
+        if self.settings.calls == "auto":
+            return "two" if isinstance(layout, HeadersLayout) else "chat"
+        return self.settings.calls
+
+    async def align(self, item: PromptItem, layout: Layout | None = None) -> Row:
         """Exactly one row for the prompt: accepted, rejected with a filter's reason, or failed
         with an engine error's name."""
-
-        model = GivenOpening(self._engine, self.chat_params, self.settings.deadline_s)
-        one = self._chat if self.settings.calls == "chat" else self._under_constitution
+        layout = layout or self.layout
+        model = GivenOpening(self._engine, self._chat_params(layout), self.settings.deadline_s)
 
         async def judged(seed: int) -> Attempt:
-            return await one(item, seed)
+            if self.calls(layout) == "chat":
+                return await self._chat(item, seed, layout)
+            return await self._under_constitution(item, seed)
 
-        row = await self._answering.row(item, self.layout.own_prompt, judged, model)
+        row = await self._answering.row(item, layout.own_prompt, judged, model)
         return replace(row, model_id=self.model_id)
 
-    @property
-    def longest(self) -> tuple[str, SamplingParams]:
+    def longest(self, layout: Layout) -> tuple[str, SamplingParams]:
         """What stands before every question, and the sampling that covers all that follows it."""
-        if self.settings.calls == "chat":
-            return self.layout.own_prompt("", system=self.settings.chat_system), self.chat_params
+        if self.calls(layout) == "chat":
+            before = layout.own_prompt("", system=self.settings.chat_system)
+            return before, self._chat_params(layout)
         return self.caller.prefix, self.caller.plan.longest
+
+    def _chat_params(self, layout: Layout) -> SamplingParams:
+        return self._sampling.model_copy(update={"stop": layout.stops})
 
     async def _under_constitution(self, item: PromptItem, seed: int) -> Attempt:
         return self._judge(item, await self.caller.ask(item.instruction, item.input, seed))
 
-    async def _chat(self, item: PromptItem, seed: int) -> Attempt:
-        system = self.settings.chat_system
-        prompt = self.layout.own_prompt(item.instruction, item.input, system)
+    async def _chat(self, item: PromptItem, seed: int, layout: Layout) -> Attempt:
+        prompt = layout.own_prompt(item.instruction, item.input, self.settings.chat_system)
         completion = await self._engine.generate(
-            prompt, self.chat_params, seed=seed, deadline_s=self.settings.deadline_s
+            prompt, self._chat_params(layout), seed=seed, deadline_s=self.settings.deadline_s
         )
         complete = completion.finish_reason != "length"
         text = completion.text.strip()
@@ -144,11 +149,12 @@ def _attempt(completion: Completion, judged: Judged) -> Attempt:
 def _plan(c: Constitution, settings: PrincipleEngineSettings) -> CallPlan:
     published = settings.filters.preset == "published"
     stops = PublishedAlignFilter(c).stops if published else engine_stops(c)
-    if settings.calls == "two" and not published:
+    one = settings.calls == "one"
+    if not one and not published:
         # The header of the answer is given, so that a second one starts another answer.
         stops = (*stops, f"{GAP}{c.wording.answer_header}")
     return CallPlan(
-        calls="two" if settings.calls == "two" else "one",
+        calls="one" if one else "two",
         sampling=settings.sampling.model_copy(update={"stop": stops}),
         thoughts_tokens=settings.thoughts_tokens,
         deadline_s=settings.deadline_s,

@@ -1,6 +1,6 @@
 """The gRPC face of the principle-engine: prompts in, rows out, no logic of its own."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,11 @@ from selfalign.inference.contract.lengths import check_lengths
 from selfalign.inference.contract.offers import check_offered
 from selfalign.layout.build import make_layout
 from selfalign.layout.chat_template import ChatTemplate
+from selfalign.layout.contract import Layout
 from selfalign.principle_engine.align import Aligner
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.rpc.convert import prompt_from_message, row_to_message
+from selfalign.rpc.layouts import ToldLayout, template_from_message
 from selfalign.rpc.server import ServiceRegistration
 from selfalign.rpc.streams import map_stream
 from selfalign.storage.rows import prompt_id
@@ -50,15 +52,27 @@ class PrincipleEngineServicer(Base):
         """One prompt's row."""
         if not request.prompt.instruction.strip():
             raise ConfigError("prompt.instruction: is empty; expected a text")
-        return pb.AlignPromptResponse(row=await self._align(request.prompt))
+        layout = self._layout(request.layout) if request.HasField("layout") else None
+        return pb.AlignPromptResponse(row=await self._align(request.prompt, layout))
 
     async def AlignPrompts(  # noqa: N802 - the name in the .proto
         self, request_iterator: AsyncIterator[pb.AlignPromptsRequest], context: Context
     ) -> AsyncGenerator[pb.AlignPromptsResponse, None]:
-        """A row for every prompt, in order of completion."""
+        """A row for every prompt, in order of completion; the first may name all prompts' layout.
 
-        async def handle(request: pb.AlignPromptsRequest) -> pb.AlignPromptsResponse:
-            return pb.AlignPromptsResponse(row=await self._align(request.prompt))
+        A layout holds for its own prompt and those that are read after it.
+        """
+        told = ToldLayout(self._layout)
+
+        def handle(request: pb.AlignPromptsRequest) -> Coroutine[Any, Any, pb.AlignPromptsResponse]:
+            # Not in the answering itself, which is begun in no certain order.
+            layout = told.of(request.layout if request.HasField("layout") else None)
+            return answer(request.prompt, layout)
+
+        async def answer(
+            prompt: common_pb2.Prompt, layout: Layout | None
+        ) -> pb.AlignPromptsResponse:
+            return pb.AlignPromptsResponse(row=await self._align(prompt, layout))
 
         limit = self._aligner.settings.max_in_flight
         async with aclosing(map_stream(request_iterator, handle, max_in_flight=limit)) as rows:
@@ -96,11 +110,15 @@ class PrincipleEngineServicer(Base):
             ]
         )
 
-    async def _align(self, message: common_pb2.Prompt) -> common_pb2.Row:
+    def _layout(self, message: common_pb2.Layout) -> Layout:
+        """Raises ConfigError if the chat template cannot be used."""
+        return make_layout(self._constitution, template_from_message(message))
+
+    async def _align(self, message: common_pb2.Prompt, layout: Layout | None) -> common_pb2.Row:
         item = prompt_from_message(message)
         if not item.prompt_id:
             item = replace(item, prompt_id=prompt_id(item.instruction, item.input))
-        return row_to_message(await self._aligner.align(item))
+        return row_to_message(await self._aligner.align(item, layout))
 
 
 async def registration(
@@ -115,7 +133,7 @@ async def registration(
     An engine that is down does not stop it: the service becomes ready once its check passes.
 
     Args:
-        template: The run's chat template; None: the headers.
+        template: The chat template of the service's own run file, for calls that name no layout.
         ordinary: Requests that no rule declines, for finding where one is due.
 
     Raises:
@@ -127,7 +145,7 @@ async def registration(
 
     async def check_prompts(info: EngineInfo) -> None:
         check_offered(info, settings.sampling)
-        prefix, params = aligner.longest
+        prefix, params = aligner.longest(layout)
         await check_lengths(engine, prefix, settings.longest_query_tokens, params)
         await aligner.declining.calibrate(layout.own_prompt)
 

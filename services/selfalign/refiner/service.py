@@ -19,7 +19,7 @@ from selfalign.layout.contract import Layout
 from selfalign.refiner.refine import Refiner
 from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.rpc.convert import prompt_from_message, row_to_message
-from selfalign.rpc.layouts import template_from_message
+from selfalign.rpc.layouts import ToldLayout, template_from_message
 from selfalign.rpc.server import ServiceRegistration
 from selfalign.rpc.streams import map_stream
 from selfalign.storage.rows import prompt_id
@@ -59,15 +59,13 @@ class RefinerServicer(Base):
 
         A layout holds for its own prompt and those that are read after it.
         """
-        layout: Layout | None = None
+        told = ToldLayout(self._layout)
 
         def handle(
             request: pb.RefinePromptsRequest,
         ) -> Coroutine[Any, Any, pb.RefinePromptsResponse]:
             # Not in the answering itself, which is begun in no certain order.
-            nonlocal layout
-            if request.HasField("layout"):
-                layout = self._layout(request.layout)
+            layout = told.of(request.layout if request.HasField("layout") else None)
             return answer(request.prompt, layout)
 
         async def answer(
@@ -80,7 +78,7 @@ class RefinerServicer(Base):
             async for response in rows:
                 yield response
 
-    def _layout(self, message: pb.Layout) -> Layout:
+    def _layout(self, message: common_pb2.Layout) -> Layout:
         """Raises ConfigError if the chat template cannot be used."""
         return make_layout(self._constitution, template_from_message(message))
 

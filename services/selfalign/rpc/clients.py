@@ -1,6 +1,6 @@
 """Typed clients of the three services: our own values in and out, our own errors."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from selfalign.rpc.convert import prompt_to_message, row_from_message
 from selfalign.rpc.layouts import RunLayout, layout_to_message
 from selfalign.storage.rows import PromptItem, Row
 from selfalign.v1 import (
+    common_pb2,
     principle_engine_pb2,
     principle_engine_pb2_grpc,
     prompt_synthesizer_pb2,
@@ -117,18 +118,28 @@ class PrincipleEngineClient(Client):
         stub: Any = principle_engine_pb2_grpc.PrincipleEngineServiceStub
         self._stub = stub(self._channel)
 
-    async def align_prompt(self, item: PromptItem, deadline_s: float) -> Row:
-        """The row of one prompt."""
-        request = principle_engine_pb2.AlignPromptRequest(prompt=prompt_to_message(item))
+    async def align_prompt(
+        self, item: PromptItem, deadline_s: float, layout: RunLayout | None = None
+    ) -> Row:
+        """The row of one prompt; see align_prompts for `layout`."""
+        request = principle_engine_pb2.AlignPromptRequest(
+            prompt=prompt_to_message(item), layout=_message(layout)
+        )
         response = await self.unary(self._stub.AlignPrompt, request, deadline_s)
         return row_from_message(response.row)
 
-    def align_prompts(self, items: Items) -> AsyncGenerator[Row, None]:
+    def align_prompts(
+        self, items: Items, layout: RunLayout | None = None
+    ) -> AsyncGenerator[Row, None]:
         """One row for each prompt, in order of completion, until `items` end.
 
         Raises EngineUnavailable also if the service left prompts unanswered.
+
+        Args:
+            layout: The run's, told once with the first prompt; by default the service's own.
         """
-        return self.exchange(self._stub.AlignPrompts, _align_request, items)
+        request = _telling(principle_engine_pb2.AlignPromptsRequest, layout)
+        return self.exchange(self._stub.AlignPrompts, request, items)
 
     async def get_constitution(self, deadline_s: float = 10.0) -> ConstitutionInfo:
         """The constitution that the service aligns with."""
@@ -159,7 +170,7 @@ class RefinerClient(Client):
     ) -> Row:
         """The row of one prompt; see refine_prompts for `layout`."""
         request = refiner_pb2.RefinePromptRequest(
-            prompt=prompt_to_message(item), layout=layout_to_message(layout) if layout else None
+            prompt=prompt_to_message(item), layout=_message(layout)
         )
         response = await self.unary(self._stub.RefinePrompt, request, deadline_s)
         return row_from_message(response.row)
@@ -167,22 +178,24 @@ class RefinerClient(Client):
     def refine_prompts(
         self, items: Items, layout: RunLayout | None = None
     ) -> AsyncGenerator[Row, None]:
-        """One row for each prompt, as PrincipleEngineClient.align_prompts.
-
-        Args:
-            layout: The run's, told once with the first prompt; by default the service's own.
-        """
-        first = layout
-
-        def request(item: PromptItem) -> Message:
-            nonlocal first
-            told, first = first, None
-            return refiner_pb2.RefinePromptsRequest(
-                prompt=prompt_to_message(item), layout=layout_to_message(told) if told else None
-            )
-
+        """One row for each prompt, as PrincipleEngineClient.align_prompts."""
+        request = _telling(refiner_pb2.RefinePromptsRequest, layout)
         return self.exchange(self._stub.RefinePrompts, request, items)
 
 
-def _align_request(item: PromptItem) -> Message:
-    return principle_engine_pb2.AlignPromptsRequest(prompt=prompt_to_message(item))
+def _message(layout: RunLayout | None) -> common_pb2.Layout | None:
+    return layout_to_message(layout) if layout else None
+
+
+def _telling(
+    make: Callable[..., Message], layout: RunLayout | None
+) -> Callable[[PromptItem], Message]:
+    """Requests of a stream, the first of which tells the layout of all."""
+    untold = layout
+
+    def request(item: PromptItem) -> Message:
+        nonlocal untold
+        told, untold = untold, None
+        return make(prompt=prompt_to_message(item), layout=_message(told))
+
+    return request

@@ -1,18 +1,36 @@
 """The layout of a run, to its message and back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from selfalign.layout.chat_template import ChatTemplate
+from selfalign.layout.contract import Layout
 from selfalign.settings.documents import validate
-from selfalign.v1 import refiner_pb2 as pb
+from selfalign.v1 import common_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True)
 class RunLayout:
-    """How a run asks its students."""
+    """How a run asks its models."""
 
     template: ChatTemplate | None
     """None: the published headers."""
+
+
+@dataclass(slots=True)
+class ToldLayout:
+    """The layout of a stream's prompts: it holds from the request that names it on."""
+
+    make: Callable[[pb.Layout], Layout]
+    """Raises ConfigError if the layout cannot be used."""
+    current: Layout | None = None
+    """None: nobody has named one."""
+
+    def of(self, message: pb.Layout | None) -> Layout | None:
+        """The layout of a request that names this one, or none; to be called in their order."""
+        if message is not None:
+            self.current = self.make(message)
+        return self.current
 
 
 def layout_to_message(layout: RunLayout) -> pb.Layout:

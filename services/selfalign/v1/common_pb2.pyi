@@ -2,7 +2,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -87,3 +87,28 @@ class Prompt(_message.Message):
     question_type: str
     topic: str
     def __init__(self, prompt_id: _Optional[str] = ..., instruction: _Optional[str] = ..., input: _Optional[str] = ..., seed: _Optional[int] = ..., attempt: _Optional[int] = ..., source: _Optional[str] = ..., question_type: _Optional[str] = ..., topic: _Optional[str] = ...) -> None: ...
+
+class Layout(_message.Message):
+    __slots__ = ("chat_template",)
+    CHAT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    chat_template: ChatTemplate
+    def __init__(self, chat_template: _Optional[_Union[ChatTemplate, _Mapping]] = ...) -> None: ...
+
+class ChatTemplate(_message.Message):
+    __slots__ = ("text", "special_tokens", "end_tokens", "adds_bos")
+    class SpecialTokensEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    END_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ADDS_BOS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    special_tokens: _containers.ScalarMap[str, str]
+    end_tokens: _containers.RepeatedScalarFieldContainer[str]
+    adds_bos: bool
+    def __init__(self, text: _Optional[str] = ..., special_tokens: _Optional[_Mapping[str, str]] = ..., end_tokens: _Optional[_Iterable[str]] = ..., adds_bos: _Optional[bool] = ...) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from selfalign.v1 import common_pb2 as selfalign_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#selfalign/v1/principle_engine.proto\x12\x0cselfalign.v1\x1a\x19selfalign/v1/common.proto\":\n\x12\x41lignPromptRequest\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.selfalign.v1.Prompt\"5\n\x13\x41lignPromptResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row\";\n\x13\x41lignPromptsRequest\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.selfalign.v1.Prompt\"6\n\x14\x41lignPromptsResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row\"\x18\n\x16GetConstitutionRequest\"3\n\tPrinciple\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"f\n\x17GetConstitutionResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12+\n\nprinciples\x18\x02 \x03(\x0b\x32\x17.selfalign.v1.Principle\x12\x0e\n\x06prefix\x18\x03 \x01(\t\"\'\n\x17LintConstitutionRequest\x12\x0c\n\x04yaml\x18\x01 \x01(\t\"?\n\x0bLintFinding\x12\x10\n\x08severity\x18\x01 \x01(\t\x12\r\n\x05place\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"G\n\x18LintConstitutionResponse\x12+\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x19.selfalign.v1.LintFinding2\x8a\x03\n\x16PrincipleEngineService\x12R\n\x0b\x41lignPrompt\x12 .selfalign.v1.AlignPromptRequest\x1a!.selfalign.v1.AlignPromptResponse\x12Y\n\x0c\x41lignPrompts\x12!.selfalign.v1.AlignPromptsRequest\x1a\".selfalign.v1.AlignPromptsResponse(\x01\x30\x01\x12^\n\x0fGetConstitution\x12$.selfalign.v1.GetConstitutionRequest\x1a%.selfalign.v1.GetConstitutionResponse\x12\x61\n\x10LintConstitution\x12%.selfalign.v1.LintConstitutionRequest\x1a&.selfalign.v1.LintConstitutionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#selfalign/v1/principle_engine.proto\x12\x0cselfalign.v1\x1a\x19selfalign/v1/common.proto\"`\n\x12\x41lignPromptRequest\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.selfalign.v1.Prompt\x12$\n\x06layout\x18\x02 \x01(\x0b\x32\x14.selfalign.v1.Layout\"5\n\x13\x41lignPromptResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row\"a\n\x13\x41lignPromptsRequest\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.selfalign.v1.Prompt\x12$\n\x06layout\x18\x02 \x01(\x0b\x32\x14.selfalign.v1.Layout\"6\n\x14\x41lignPromptsResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row\"\x18\n\x16GetConstitutionRequest\"3\n\tPrinciple\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"f\n\x17GetConstitutionResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12+\n\nprinciples\x18\x02 \x03(\x0b\x32\x17.selfalign.v1.Principle\x12\x0e\n\x06prefix\x18\x03 \x01(\t\"\'\n\x17LintConstitutionRequest\x12\x0c\n\x04yaml\x18\x01 \x01(\t\"?\n\x0bLintFinding\x12\x10\n\x08severity\x18\x01 \x01(\t\x12\r\n\x05place\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"G\n\x18LintConstitutionResponse\x12+\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x19.selfalign.v1.LintFinding2\x8a\x03\n\x16PrincipleEngineService\x12R\n\x0b\x41lignPrompt\x12 .selfalign.v1.AlignPromptRequest\x1a!.selfalign.v1.AlignPromptResponse\x12Y\n\x0c\x41lignPrompts\x12!.selfalign.v1.AlignPromptsRequest\x1a\".selfalign.v1.AlignPromptsResponse(\x01\x30\x01\x12^\n\x0fGetConstitution\x12$.selfalign.v1.GetConstitutionRequest\x1a%.selfalign.v1.GetConstitutionResponse\x12\x61\n\x10LintConstitution\x12%.selfalign.v1.LintConstitutionRequest\x1a&.selfalign.v1.LintConstitutionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,25 +33,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'selfalign.v1.principle_engi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ALIGNPROMPTREQUEST']._serialized_start=80
-  _globals['_ALIGNPROMPTREQUEST']._serialized_end=138
-  _globals['_ALIGNPROMPTRESPONSE']._serialized_start=140
-  _globals['_ALIGNPROMPTRESPONSE']._serialized_end=193
-  _globals['_ALIGNPROMPTSREQUEST']._serialized_start=195
-  _globals['_ALIGNPROMPTSREQUEST']._serialized_end=254
-  _globals['_ALIGNPROMPTSRESPONSE']._serialized_start=256
-  _globals['_ALIGNPROMPTSRESPONSE']._serialized_end=310
-  _globals['_GETCONSTITUTIONREQUEST']._serialized_start=312
-  _globals['_GETCONSTITUTIONREQUEST']._serialized_end=336
-  _globals['_PRINCIPLE']._serialized_start=338
-  _globals['_PRINCIPLE']._serialized_end=389
-  _globals['_GETCONSTITUTIONRESPONSE']._serialized_start=391
-  _globals['_GETCONSTITUTIONRESPONSE']._serialized_end=493
-  _globals['_LINTCONSTITUTIONREQUEST']._serialized_start=495
-  _globals['_LINTCONSTITUTIONREQUEST']._serialized_end=534
-  _globals['_LINTFINDING']._serialized_start=536
-  _globals['_LINTFINDING']._serialized_end=599
-  _globals['_LINTCONSTITUTIONRESPONSE']._serialized_start=601
-  _globals['_LINTCONSTITUTIONRESPONSE']._serialized_end=672
-  _globals['_PRINCIPLEENGINESERVICE']._serialized_start=675
-  _globals['_PRINCIPLEENGINESERVICE']._serialized_end=1069
+  _globals['_ALIGNPROMPTREQUEST']._serialized_end=176
+  _globals['_ALIGNPROMPTRESPONSE']._serialized_start=178
+  _globals['_ALIGNPROMPTRESPONSE']._serialized_end=231
+  _globals['_ALIGNPROMPTSREQUEST']._serialized_start=233
+  _globals['_ALIGNPROMPTSREQUEST']._serialized_end=330
+  _globals['_ALIGNPROMPTSRESPONSE']._serialized_start=332
+  _globals['_ALIGNPROMPTSRESPONSE']._serialized_end=386
+  _globals['_GETCONSTITUTIONREQUEST']._serialized_start=388
+  _globals['_GETCONSTITUTIONREQUEST']._serialized_end=412
+  _globals['_PRINCIPLE']._serialized_start=414
+  _globals['_PRINCIPLE']._serialized_end=465
+  _globals['_GETCONSTITUTIONRESPONSE']._serialized_start=467
+  _globals['_GETCONSTITUTIONRESPONSE']._serialized_end=569
+  _globals['_LINTCONSTITUTIONREQUEST']._serialized_start=571
+  _globals['_LINTCONSTITUTIONREQUEST']._serialized_end=610
+  _globals['_LINTFINDING']._serialized_start=612
+  _globals['_LINTFINDING']._serialized_end=675
+  _globals['_LINTCONSTITUTIONRESPONSE']._serialized_start=677
+  _globals['_LINTCONSTITUTIONRESPONSE']._serialized_end=748
+  _globals['_PRINCIPLEENGINESERVICE']._serialized_start=751
+  _globals['_PRINCIPLEENGINESERVICE']._serialized_end=1145
 # @@protoc_insertion_point(module_scope)

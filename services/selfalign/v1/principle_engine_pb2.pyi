@@ -8,10 +8,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AlignPromptRequest(_message.Message):
-    __slots__ = ("prompt",)
+    __slots__ = ("prompt", "layout")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
     prompt: _common_pb2.Prompt
-    def __init__(self, prompt: _Optional[_Union[_common_pb2.Prompt, _Mapping]] = ...) -> None: ...
+    layout: _common_pb2.Layout
+    def __init__(self, prompt: _Optional[_Union[_common_pb2.Prompt, _Mapping]] = ..., layout: _Optional[_Union[_common_pb2.Layout, _Mapping]] = ...) -> None: ...
 
 class AlignPromptResponse(_message.Message):
     __slots__ = ("row",)
@@ -20,10 +22,12 @@ class AlignPromptResponse(_message.Message):
     def __init__(self, row: _Optional[_Union[_common_pb2.Row, _Mapping]] = ...) -> None: ...
 
 class AlignPromptsRequest(_message.Message):
-    __slots__ = ("prompt",)
+    __slots__ = ("prompt", "layout")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
     prompt: _common_pb2.Prompt
-    def __init__(self, prompt: _Optional[_Union[_common_pb2.Prompt, _Mapping]] = ...) -> None: ...
+    layout: _common_pb2.Layout
+    def __init__(self, prompt: _Optional[_Union[_common_pb2.Prompt, _Mapping]] = ..., layout: _Optional[_Union[_common_pb2.Layout, _Mapping]] = ...) -> None: ...
 
 class AlignPromptsResponse(_message.Message):
     __slots__ = ("row",)

@@ -25,29 +25,21 @@ _sym_db = _symbol_database.Default()
 from selfalign.v1 import common_pb2 as selfalign_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aselfalign/v1/refiner.proto\x12\x0cselfalign.v1\x1a\x19selfalign/v1/common.proto\";\n\x06Layout\x12\x31\n\rchat_template\x18\x01 \x01(\x0b\x32\x1a.selfalign.v1.ChatTemplate\"\xbf\x01\n\x0c\x43hatTemplate\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x45\n\x0especial_tokens\x18\x02 \x03(\x0b\x32-.selfalign.v1.ChatTemplate.SpecialTokensEntry\x12\x12\n\nend_tokens\x18\x03 \x03(\t\x12\x10\n\x08\x61\x64\x64s_bos\x18\x04 \x01(\x08\x1a\x34\n\x12SpecialTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"a\n\x13RefinePromptRequest\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.selfalign.v1.Prompt\x12$\n\x06layout\x18\x02 \x01(\x0b\x32\x14.selfalign.v1.Layout\"6\n\x14RefinePromptResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row\"b\n\x14RefinePromptsRequest\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.selfalign.v1.Prompt\x12$\n\x06layout\x18\x02 \x01(\x0b\x32\x14.selfalign.v1.Layout\"7\n\x15RefinePromptsResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row2\xc5\x01\n\x0eRefinerService\x12U\n\x0cRefinePrompt\x12!.selfalign.v1.RefinePromptRequest\x1a\".selfalign.v1.RefinePromptResponse\x12\\\n\rRefinePrompts\x12\".selfalign.v1.RefinePromptsRequest\x1a#.selfalign.v1.RefinePromptsResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aselfalign/v1/refiner.proto\x12\x0cselfalign.v1\x1a\x19selfalign/v1/common.proto\"a\n\x13RefinePromptRequest\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.selfalign.v1.Prompt\x12$\n\x06layout\x18\x02 \x01(\x0b\x32\x14.selfalign.v1.Layout\"6\n\x14RefinePromptResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row\"b\n\x14RefinePromptsRequest\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.selfalign.v1.Prompt\x12$\n\x06layout\x18\x02 \x01(\x0b\x32\x14.selfalign.v1.Layout\"7\n\x15RefinePromptsResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row2\xc5\x01\n\x0eRefinerService\x12U\n\x0cRefinePrompt\x12!.selfalign.v1.RefinePromptRequest\x1a\".selfalign.v1.RefinePromptResponse\x12\\\n\rRefinePrompts\x12\".selfalign.v1.RefinePromptsRequest\x1a#.selfalign.v1.RefinePromptsResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'selfalign.v1.refiner_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHATTEMPLATE_SPECIALTOKENSENTRY']._loaded_options = None
-  _globals['_CHATTEMPLATE_SPECIALTOKENSENTRY']._serialized_options = b'8\001'
-  _globals['_LAYOUT']._serialized_start=71
-  _globals['_LAYOUT']._serialized_end=130
-  _globals['_CHATTEMPLATE']._serialized_start=133
-  _globals['_CHATTEMPLATE']._serialized_end=324
-  _globals['_CHATTEMPLATE_SPECIALTOKENSENTRY']._serialized_start=272
-  _globals['_CHATTEMPLATE_SPECIALTOKENSENTRY']._serialized_end=324
-  _globals['_REFINEPROMPTREQUEST']._serialized_start=326
-  _globals['_REFINEPROMPTREQUEST']._serialized_end=423
-  _globals['_REFINEPROMPTRESPONSE']._serialized_start=425
-  _globals['_REFINEPROMPTRESPONSE']._serialized_end=479
-  _globals['_REFINEPROMPTSREQUEST']._serialized_start=481
-  _globals['_REFINEPROMPTSREQUEST']._serialized_end=579
-  _globals['_REFINEPROMPTSRESPONSE']._serialized_start=581
-  _globals['_REFINEPROMPTSRESPONSE']._serialized_end=636
-  _globals['_REFINERSERVICE']._serialized_start=639
-  _globals['_REFINERSERVICE']._serialized_end=836
+  _globals['_REFINEPROMPTREQUEST']._serialized_start=71
+  _globals['_REFINEPROMPTREQUEST']._serialized_end=168
+  _globals['_REFINEPROMPTRESPONSE']._serialized_start=170
+  _globals['_REFINEPROMPTRESPONSE']._serialized_end=224
+  _globals['_REFINEPROMPTSREQUEST']._serialized_start=226
+  _globals['_REFINEPROMPTSREQUEST']._serialized_end=324
+  _globals['_REFINEPROMPTSRESPONSE']._serialized_start=326
+  _globals['_REFINEPROMPTSRESPONSE']._serialized_end=381
+  _globals['_REFINERSERVICE']._serialized_start=384
+  _globals['_REFINERSERVICE']._serialized_end=581
 # @@protoc_insertion_point(module_scope)

@@ -158,6 +158,25 @@ async def test_a_stream_is_answered_in_the_run_s_layout() -> None:
     assert last == [one.verbose_prompt("Explain tides.") for one in (layout, headers)]
 
 
+async def test_the_principle_engine_asks_in_the_run_s_layout_likewise() -> None:
+    """Which decides between a chat and two calls under the constitution too."""
+    double, run = roomy(), RunLayout(template())
+    layout = make_layout(C, run.template)
+    async with running(double, align_with(PrincipleEngineSettings(calls="auto"))) as target:
+        async with _client(target) as client:
+            texts = [f"Explain tide number {number}." for number in range(30)]
+            rows = [row async for row in client.align_prompts(map(item, texts), layout=run)]
+            asked = {request["inputs"] for request in double.requests}
+            await client.align_prompt(item("Explain tides."), 10, layout=run)
+            await client.align_prompt(item("Explain tides."), 10)
+    assert [row.status for row in rows] == [RowStatus.ACCEPTED] * len(texts)
+    assert asked == {layout.own_prompt(text) for text in texts}
+    chat, *calls = [request["inputs"] for request in double.requests[len(texts) :]]
+    assert chat == layout.own_prompt("Explain tides.")
+    assert len(calls) == 2
+    assert all(one.startswith(render_prefix(C)) for one in calls)
+
+
 async def test_a_layout_that_cannot_be_used_ends_the_stream_with_its_fault() -> None:
     broken = RunLayout(template("{{ raise_exception('no') }}"))
     async with running(roomy(), refine_with(RefinerSettings())) as target:

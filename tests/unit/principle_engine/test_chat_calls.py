@@ -36,7 +36,7 @@ async def test_chat_asks_in_the_template(system: str, before: str) -> None:
     row = await aligner.align(ITEM)
     assert [prompt for prompt, _, _ in engine.calls] == [before + USER]
     assert (row.status, row.answer, row.thoughts, row.rules) == (RowStatus.ACCEPTED, ANSWER, "", ())
-    prefix, _ = aligner.longest
+    prefix, _ = aligner.longest(LAYOUT)
     assert prefix.startswith(before)
     assert system.strip() not in LAYOUT.student_prompt("How do tides work?") or not system
 
