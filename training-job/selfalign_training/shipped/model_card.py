@@ -17,8 +17,9 @@ shown it. What it was trained on and how that went stands in `card.md` beside th
 ## How to ask it
 
 Through the chat template that lies here (`chat_template.jinja`): it renders the text that the model
-was trained on, byte for byte. A conversation without a system message gets the one of the training;
-a system message of your own takes its place, and with it you leave what was trained.
+was trained on, byte for byte. A conversation without a system message gets the one of the training
+(the first, where rows were trained under several); one of your own takes its place, and with it you
+leave what was trained.
 {ending}
 
 With transformers, from this folder:
