@@ -34,11 +34,12 @@ def write_config(folder: Path, model: Path, name: str, store: str) -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(
         f"name: {name}\nstore: {store}\nprofile: small\nseed: 5\n"
-        f"model: {{base: {model}}}\ntopics: {{count: 10}}\nprompts: {{count: 10}}\n"
+        f"model: {{base: {model}}}\ntopics: {{count: 10}}\nprompts: {{count: 10, completions_per_unit: 4}}\n"
         f"evaluate: {{held_out: 2, probes_per_kind: 0}}\nrows: {{rows_per_unit: 4}}\n"
         # The first topics, prompts and answers that come: six runs take minutes.
         "synthesizer: {topics: {fit: {min_ratio: null}}, topic_guided: {fit: {min_ratio: null}}}\n"
-        "align: {selection: {candidates: 1}, declining: {enabled: false}}\n"
+        "align: {selection: {candidates: 1}, declining: {enabled: false}, retries: 0, "
+        "sampling: {max_new_tokens: 64}}\n"
         f"executor: {{work_dir: {folder}/work, model_server: {{dtype: fp32}}}}\n"
     )
     return path
