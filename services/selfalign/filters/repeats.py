@@ -6,8 +6,11 @@ never count.
 """
 
 import re
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from selfalign.filters.words import ngrams, words
@@ -19,6 +22,8 @@ _CODE_LINE = re.compile(r"(?: {4}|\t)|.*(?:[;{}\\]|\w\(.*\):?|[^\w\s]=.*|\w\s?=\
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _TOKEN = re.compile(r"\S+")
 _GRAM = 4
+_MOST_PAIRS = 8
+"""For each token: with more pairs of equal 4-grams all distances are tried."""
 
 
 class LoopSettings(Section):
@@ -75,41 +80,40 @@ def _repeats(tokens: list[str]) -> list[tuple[int, int, int]]:
     """(start, period, length in tokens) of every run that may be a loop, the earliest first.
 
     In a run of period p every token equals the one p before it, as far as it reaches to both sides:
-    "a b c a b c a" has period 3 and length 7. Comparing all periods at all places would take time
-    quadratic in the tokens. A loop is at least `min_words` long, though, and so holds some 4-gram
-    twice at the distance of its period; only such pairs are followed up.
+    "a b c a b c a" has period 3 and length 7.
     """
-    runs: dict[tuple[int, int], int] = {}
-    for place, period in _repeated_grams(tokens):
-        # A gram inside the block may have repeated at a shorter distance first, and hidden the
-        # true beginning: go back as far as the period holds.
-        start = place
-        while start and tokens[start - 1] == tokens[start - 1 + period]:
-            start -= 1
-        if (start, period) not in runs:
-            end = place + period
-            while end < len(tokens) and tokens[end - period] == tokens[end]:
-                end += 1
-            runs[start, period] = end - start
-    return sorted((start, period, length) for (start, period), length in runs.items())
-
-
-def _repeated_grams(tokens: list[str]) -> list[tuple[int, int]]:
-    """(place, distance to the next occurrence) of each 4-gram that occurs again, once a run."""
-    grams = ngrams(tokens, _GRAM)
-    if len(set(grams)) == len(grams):
+    periods = _periods(tokens)
+    if not periods:
         return []
-    last: dict[tuple[str, ...], int] = {}
-    found: list[tuple[int, int]] = []
-    for place, gram in enumerate(grams):
-        before = last.get(gram)
-        if before is not None:
-            period = place - before
-            # Inside a run of one period only its first place needs a look.
-            if not found or found[-1][1] != period or tokens[before - 1] != tokens[place - 1]:
-                found.append((before, period))
-        last[gram] = place
-    return found
+    order = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+    numbers = np.array([order[token] for token in tokens])
+    found: list[tuple[int, int, int]] = []
+    for period in periods:
+        # A run lies between two places whose token differs from the one `period` behind it.
+        differs = np.flatnonzero(numbers[period:] != numbers[:-period])
+        edges = np.concatenate(([-1], differs, [len(numbers) - period]))
+        equal = np.diff(edges) - 1
+        for place in np.flatnonzero(equal >= max(period, _GRAM)).tolist():
+            found.append((int(edges[place]) + 1, period, int(equal[place]) + period))
+    return sorted(found)
+
+
+def _periods(tokens: list[str]) -> Sequence[int]:
+    """Periods that a loop may have.
+
+    Comparing a text with itself at all distances takes time quadratic in its tokens. A loop is at
+    least `min_words` long, though, and so holds some 4-gram twice at the distance of its period.
+    All distances of a gram count, not the shortest alone: a block may repeat a part of itself.
+    """
+    longest = len(tokens) // 2
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, gram in enumerate(ngrams(tokens, _GRAM)):
+        places.setdefault(gram, []).append(place)
+    repeated = [found for found in places.values() if len(found) > 1]
+    if sum(len(found) ** 2 for found in repeated) > _MOST_PAIRS * len(tokens):
+        return range(1, longest + 1)
+    distances = {later - early for found in repeated for early, later in combinations(found, 2)}
+    return sorted(distance for distance in distances if distance <= longest)
 
 
 def _last_kept(tokens: list[str], start: int, period: int, length: int) -> int:

@@ -34,7 +34,8 @@ def write_config(folder: Path, model: Path, name: str, store: str) -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(
         f"name: {name}\nstore: {store}\nprofile: small\nseed: 5\n"
-        f"model: {{base: {model}}}\ntopics: {{count: 10}}\nprompts: {{count: 10, completions_per_unit: 4}}\n"
+        f"model: {{base: {model}}}\ntopics: {{count: 10}}\n"
+        "prompts: {count: 10, completions_per_unit: 4}\n"
         f"evaluate: {{held_out: 2, probes_per_kind: 0}}\nrows: {{rows_per_unit: 4}}\n"
         # The first topics, prompts and answers that come: six runs take minutes.
         "synthesizer: {topics: {fit: {min_ratio: null}}, topic_guided: {fit: {min_ratio: null}}}\n"

@@ -162,13 +162,13 @@ async def test_the_principle_engine_asks_in_the_run_s_layout_likewise() -> None:
     """Which decides between a chat and two calls under the constitution too."""
     double, run = roomy(), RunLayout(template())
     layout = make_layout(C, run.template)
-    async with running(double, align_with(PrincipleEngineSettings(calls="auto"))) as target:
-        async with _client(target) as client:
-            texts = [f"Explain tide number {number}." for number in range(30)]
-            rows = [row async for row in client.align_prompts(map(item, texts), layout=run)]
-            asked = {request["inputs"] for request in double.requests}
-            await client.align_prompt(item("Explain tides."), 10, layout=run)
-            await client.align_prompt(item("Explain tides."), 10)
+    settings = PrincipleEngineSettings(calls="auto")
+    async with running(double, align_with(settings)) as target, _client(target) as client:
+        texts = [f"Explain tide number {number}." for number in range(30)]
+        rows = [row async for row in client.align_prompts(map(item, texts), layout=run)]
+        asked = {request["inputs"] for request in double.requests}
+        await client.align_prompt(item("Explain tides."), 10, layout=run)
+        await client.align_prompt(item("Explain tides."), 10)
     assert [row.status for row in rows] == [RowStatus.ACCEPTED] * len(texts)
     assert asked == {layout.own_prompt(text) for text in texts}
     chat, *calls = [request["inputs"] for request in double.requests[len(texts) :]]

@@ -1,7 +1,7 @@
 """Degenerate loops are cut; repeated list items, code, numbers and refrains stay."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selfalign.filters.repeats import LoopSettings, cut_loops, distinct_share
@@ -73,6 +73,9 @@ WORD = st.sampled_from(["stone", "tree", "sea", "Wind.", "bell,", "7"])
 
 
 @given(st.lists(WORD, max_size=40), st.lists(WORD, min_size=4, max_size=12), st.integers(3, 6))
+# The block repeats a part of itself: each of its 4-grams comes again within it.
+@example([], ["tree", "stone", "tree", "tree", "tree", "stone", "tree", "tree", "tree", "tree"], 3)
+@example([], ["sea", "tree", "sea", "sea"] * 2 + ["sea"], 40)
 def test_what_is_left_is_a_beginning_without_loops(
     before: list[str], block: list[str], times: int
 ) -> None:
