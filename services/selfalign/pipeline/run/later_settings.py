@@ -65,7 +65,7 @@ _TEMPLATE: Mapping[str, Any] = {
 }
 _SAMPLED = (
     *("synthesizer.topics", "synthesizer.self_instruct", "synthesizer.topic_guided"),
-    *("align", "refine", "evaluate"),
+    *("synthesizer.template", "align", "refine", "evaluate"),
 )
 ADDED: Mapping[str, Any] = {
     "prompts.file": None,
