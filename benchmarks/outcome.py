@@ -1,8 +1,9 @@
 """What comes out of a whole run, and which part of the method buys what.
 
-    python benchmarks/outcome.py [--file benchmarks/outcome.yaml] [--without layout,...]
+    python benchmarks/outcome.py [--file benchmarks/outcome.yaml] [--until engrave] [--without ...]
 
-1. `selfalign run` of the file; the same command goes on where it was stopped.
+1. `selfalign run` of the file; the same command goes on where it was stopped. With `--until
+   engrave` it has two stages of training less, and the goals are the engraved model's.
 2. One more run for each part that is left out, up to the engraved model, on the same prompts:
      layout     the published headers in place of the chat template
      selection  the first answer in place of the best of several
@@ -51,6 +52,11 @@ WITHOUT: Mapping[str, Sequence[str]] = {
     "declining": ("align.declining.enabled=false", "align.filters.refusals=keep"),
 }
 BASELINE: Arm = "base_own"
+TRAINED: Mapping[str, tuple[Arm, str]] = {
+    "engrave": ("engraved", "engrave"),
+    "evaluate": ("final", "distill"),
+}
+"""Last stage of the run -> the arm that is its result, and the stage of its weights."""
 STOCK_TOKENS = 512
 STOCK_AT_ONCE = 32
 FORM = {"no loop": "loops", "no copied prompt": "copies", "does not introduce itself": "introduces"}
@@ -213,16 +219,16 @@ def test_text(test: PairedTest | None) -> str:
     return "-" if test is None else f"+{test.won} -{test.lost} {p_text(test.p)}"
 
 
-def goals(rows: Mapping[str, Row]) -> list[tuple[str, bool]]:
-    """The goals of the final model, each with what was found."""
+def goals(rows: Mapping[str, Row], arm: Arm) -> list[tuple[str, bool]]:
+    """The goals of a trained model, each with what was found."""
     found: list[tuple[str, bool]] = []
 
     def tested(title: str) -> PairedTest:
         outcomes = rows[title].outcomes
-        return mcnemar(paired(outcomes[BASELINE], outcomes["final"]))
+        return mcnemar(paired(outcomes[BASELINE], outcomes[arm]))
 
     def reaches(title: str, least: float) -> None:
-        outcomes = rows[title].outcomes["final"].values()
+        outcomes = rows[title].outcomes[arm].values()
         interval = wilson(sum(outcomes), len(outcomes))
         found.append(
             (f"{title}: at least {least:.0%} ({share_text(outcomes)})", interval.value >= least)
@@ -255,6 +261,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--file", type=Path, default=Path("benchmarks/outcome.yaml"))
+    parser.add_argument("--until", choices=list(TRAINED), default="evaluate", help="last stage")
     parser.add_argument("--without", default=",".join(WITHOUT), help="parts to leave out, or none")
     parser.add_argument("--stock", type=int, default=100, help="prompts of the stock chat call")
     options = parser.parse_args()
@@ -264,23 +271,23 @@ def main() -> int:
         parser.error(f"--without: {unknown}; expected some of {', '.join(WITHOUT)}, or none")
     config = yaml.safe_load(options.file.read_text())
     store, name = Path(config["store"]), config["name"]
-    selfalign("run", "-f", str(options.file))
+    selfalign("run", "-f", str(options.file), "--until", options.until)
     results = results_of(store, name)
     rows = rows_of(results)
     without = {part: rows_of(run_without(part, options.file, store, name)) for part in parts}
-    merged = store / name / "distill" / "merged"
-    rows.append(
-        stock_row(
-            {BASELINE: Path(config["model"]["base"]), "final": merged}, results, options.stock
-        )
-    )
+    trained, stage = TRAINED[options.until]
+    folders = {
+        BASELINE: Path(config["model"]["base"]),
+        trained: store / name / stage / "merged",
+    }
+    rows.append(stock_row(folders, results, options.stock))
     print(json.dumps({"run": name, "held_out": len(rows[0].outcomes[BASELINE])}))
     outcome_table(rows)
     if without:
         print()
         ablation_table(rows[:-1], without)
     print()
-    for goal, met in goals({row.title: row for row in rows}):
+    for goal, met in goals({row.title: row for row in rows}, trained):
         print(f"{'met   ' if met else 'MISSED'} {goal}")
     return 0
 
