@@ -15,7 +15,13 @@ HEADER = re.compile(r"^[ \t]*\d+\.[ \t]+Instruction:", re.MULTILINE)
 INPUT = re.compile(r"^[ \t]*\d+\.[ \t]+Input:", re.MULTILINE)
 # Some models go on to solve the task; their answer is no part of the prompt.
 OUTPUT = re.compile(r"^[ \t]*\d+\.[ \t]+Output:", re.MULTILINE)
-ABSENT = re.compile(r"<?\s*no[ _]?input\s*>?\.?", re.IGNORECASE)
+# Small models misspell the sign for it in many ways: [noinput], <noinject>.
+ABSENT = re.compile(
+    r"<?\s*no[ _]?input\s*>?\.?|[<\[(]\s*no(?:[ _]?in\w*|ne)\s*[>\])]|(?:none|n/a)\.?",
+    re.IGNORECASE,
+)
+# What is left of a separator that a stop sequence or the token limit cut.
+HALF_SEPARATOR = re.compile(r"(?:^|\n)[ \t]*#{1,2}\s*$")
 
 
 def draw_seeds(pool: Sequence[TaskSeed], count: int, seed: int) -> list[TaskSeed]:
@@ -69,6 +75,7 @@ def _parse_task(piece: str, lines: InstructionLines) -> Candidate:
         evidence = f"{len(parts) - 1} Input headers: {shorten(body.strip())}"
         return Candidate(piece, instruction, rejection=Rejection(Reason.MALFORMED, evidence))
     input_ = OUTPUT.split(parts[1], maxsplit=1)[0].strip()
+    input_ = HALF_SEPARATOR.sub("", input_).strip()
     return Candidate(piece, instruction, "" if ABSENT.fullmatch(input_) else input_)
 
 

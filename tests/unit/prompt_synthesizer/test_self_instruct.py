@@ -57,6 +57,12 @@ TWO = " Say hello.\n6. Input:\n<noinput>\n###\n7. Instruction: Sort:\n7. Input:\
         ("", True, [("", "", "truncated")]),
         (" A.\n6. Input: no input", False, [("A.", "", None)]),
         (" A.\n6. Input: No input is needed", False, [("A.", "No input is needed", None)]),
+        (" A.\n6. Input: [noinput]", False, [("A.", "", None)]),
+        (" A.\n6. Input:\n<noinject>\n##", False, [("A.", "", None)]),
+        (" A.\n6. Input: None.", False, [("A.", "", None)]),
+        (" A.\n6. Input: nonesuch", False, [("A.", "nonesuch", None)]),
+        (" A.\n6. Input:\nb\n##", False, [("A.", "b", None)]),
+        (" A.\n6. Input: in C#", False, [("A.", "in C#", None)]),
     ],
 )
 def test_parsing(completion: str, cut: bool, expected: list[tuple[str, str, str | None]]) -> None:
