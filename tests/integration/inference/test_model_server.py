@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from selfalign.errors import ConfigError, EngineRejected, PromptTooLong
+from selfalign.filters.repeats import distinct_share
 from selfalign.inference.client.build import build_engine
 from selfalign.inference.client.engine_settings import EngineSettings
 from selfalign.inference.contract.engine import Engine
@@ -63,12 +64,11 @@ async def test_penalties_on_runs_that_come_again(engine: Engine) -> None:
         return
     check_offered(info, penalised)
     plain, fresh = [
-        (await engine.generate(prompt, wanted, seed=None, deadline_s=60.0)).text.split()
+        (await engine.generate(prompt, wanted, seed=None, deadline_s=60.0)).text
         for wanted in (params, penalised)
     ]
-    runs = [list(zip(words, words[1:], words[2:], strict=False)) for words in (plain, fresh)]
-    assert len(set(runs[0])) < len(runs[0]), "the plain text repeats nothing: choose another prompt"
-    assert len(set(runs[1])) == len(runs[1])
+    # The commonest words may be said again; all others end a run of three once.
+    assert distinct_share(fresh, 3) > 1.5 * distinct_share(plain, 3)
 
 
 async def test_a_text_that_ends_inside_a_character(engine: Engine) -> None:
