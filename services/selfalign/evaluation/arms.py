@@ -54,6 +54,7 @@ async def evaluate_arm(
     A request's own failure (too long, refused, timed out) is recorded with its item.
 
     Raises:
+        ConfigError: the engine lacks what `sampling` asks for.
         EngineUnavailable, EngineUnauthorized: the engine cannot be used.
     """
 

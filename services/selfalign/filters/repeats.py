@@ -23,7 +23,7 @@ _FENCE = re.compile(r"\s*(?:```|~~~)")
 _TOKEN = re.compile(r"\S+")
 _GRAM = 4
 _MOST_PAIRS = 8
-"""For each token: with more pairs of equal 4-grams all distances are tried."""
+"""Pairs of equal 4-grams for each token; where there are more, all distances are tried."""
 
 
 class LoopSettings(Section):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
@@ -21,7 +22,7 @@ from selfalign.layout.contract import Layout
 from selfalign.principle_engine.align import Aligner
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.rpc.convert import prompt_from_message, row_to_message
-from selfalign.rpc.layouts import ToldLayout, template_from_message
+from selfalign.rpc.layouts import ToldLayout
 from selfalign.rpc.server import ServiceRegistration
 from selfalign.rpc.streams import map_stream
 from selfalign.storage.rows import prompt_id
@@ -52,7 +53,7 @@ class PrincipleEngineServicer(Base):
         """One prompt's row."""
         if not request.prompt.instruction.strip():
             raise ConfigError("prompt.instruction: is empty; expected a text")
-        layout = self._layout(request.layout) if request.HasField("layout") else None
+        layout = self._told().of(request)
         return pb.AlignPromptResponse(row=await self._align(request.prompt, layout))
 
     async def AlignPrompts(  # noqa: N802 - the name in the .proto
@@ -62,12 +63,11 @@ class PrincipleEngineServicer(Base):
 
         A layout holds for its own prompt and those that are read after it.
         """
-        told = ToldLayout(self._layout)
+        told = self._told()
 
         def handle(request: pb.AlignPromptsRequest) -> Coroutine[Any, Any, pb.AlignPromptsResponse]:
             # Not in the answering itself, which is begun in no certain order.
-            layout = told.of(request.layout if request.HasField("layout") else None)
-            return answer(request.prompt, layout)
+            return answer(request.prompt, told.of(request))
 
         async def answer(
             prompt: common_pb2.Prompt, layout: Layout | None
@@ -110,9 +110,8 @@ class PrincipleEngineServicer(Base):
             ]
         )
 
-    def _layout(self, message: common_pb2.Layout) -> Layout:
-        """Raises ConfigError if the chat template cannot be used."""
-        return make_layout(self._constitution, template_from_message(message))
+    def _told(self) -> ToldLayout:
+        return ToldLayout(partial(make_layout, self._constitution))
 
     async def _align(self, message: common_pb2.Prompt, layout: Layout | None) -> common_pb2.Row:
         item = prompt_from_message(message)
@@ -137,7 +136,7 @@ async def registration(
         ordinary: Requests that no rule declines, for finding where one is due.
 
     Raises:
-        ConfigError: the chat template cannot be used.
+        ConfigError: the chat template cannot be used, or the engine lacks what `sampling` asks for.
         PromptTooLong: constitution, longest query and answer do not fit the engine's context.
     """
     layout = make_layout(constitution, template)

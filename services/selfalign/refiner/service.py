@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
@@ -19,7 +20,7 @@ from selfalign.layout.contract import Layout
 from selfalign.refiner.refine import Refiner
 from selfalign.refiner.refine_settings import RefinerSettings
 from selfalign.rpc.convert import prompt_from_message, row_to_message
-from selfalign.rpc.layouts import ToldLayout, template_from_message
+from selfalign.rpc.layouts import ToldLayout
 from selfalign.rpc.server import ServiceRegistration
 from selfalign.rpc.streams import map_stream
 from selfalign.storage.rows import prompt_id
@@ -49,7 +50,7 @@ class RefinerServicer(Base):
         """One prompt's row."""
         if not request.prompt.instruction.strip():
             raise ConfigError("prompt.instruction: is empty; expected a text")
-        layout = self._layout(request.layout) if request.HasField("layout") else None
+        layout = self._told().of(request)
         return pb.RefinePromptResponse(row=await self._refine(request.prompt, layout))
 
     async def RefinePrompts(  # noqa: N802 - the name in the .proto
@@ -59,14 +60,13 @@ class RefinerServicer(Base):
 
         A layout holds for its own prompt and those that are read after it.
         """
-        told = ToldLayout(self._layout)
+        told = self._told()
 
         def handle(
             request: pb.RefinePromptsRequest,
         ) -> Coroutine[Any, Any, pb.RefinePromptsResponse]:
             # Not in the answering itself, which is begun in no certain order.
-            layout = told.of(request.layout if request.HasField("layout") else None)
-            return answer(request.prompt, layout)
+            return answer(request.prompt, told.of(request))
 
         async def answer(
             prompt: common_pb2.Prompt, layout: Layout | None
@@ -78,9 +78,8 @@ class RefinerServicer(Base):
             async for response in rows:
                 yield response
 
-    def _layout(self, message: common_pb2.Layout) -> Layout:
-        """Raises ConfigError if the chat template cannot be used."""
-        return make_layout(self._constitution, template_from_message(message))
+    def _told(self) -> ToldLayout:
+        return ToldLayout(partial(make_layout, self._constitution))
 
     async def _refine(self, message: common_pb2.Prompt, layout: Layout | None) -> common_pb2.Row:
         item = prompt_from_message(message)
@@ -105,6 +104,7 @@ async def registration(
         ordinary: Requests that no rule declines, for finding where one is due.
 
     Raises:
+        ConfigError: the chat template cannot be used, or the engine lacks what `sampling` asks for.
         PromptTooLong: verbose prompt, longest query and answer do not fit the engine's context.
     """
     layout = make_layout(constitution, template)

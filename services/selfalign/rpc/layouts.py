@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from selfalign.layout.chat_template import ChatTemplate
 from selfalign.layout.contract import Layout
@@ -17,19 +18,36 @@ class RunLayout:
     """None: the published headers."""
 
 
+class LayoutRequest(Protocol):
+    """A request that may name a layout."""
+
+    @property
+    def layout(self) -> pb.Layout:
+        """Empty where none is named."""
+        ...
+
+    def HasField(self, field_name: Literal["layout"], /) -> bool:  # noqa: N802 - protobuf's name
+        """Whether it names one."""
+        ...
+
+
 @dataclass(slots=True)
 class ToldLayout:
     """The layout of a stream's prompts: it holds from the request that names it on."""
 
-    make: Callable[[pb.Layout], Layout]
-    """Raises ConfigError if the layout cannot be used."""
+    make: Callable[[ChatTemplate | None], Layout]
+    """Raises ConfigError if the template cannot be used."""
     current: Layout | None = None
     """None: nobody has named one."""
 
-    def of(self, message: pb.Layout | None) -> Layout | None:
-        """The layout of a request that names this one, or none; to be called in their order."""
-        if message is not None:
-            self.current = self.make(message)
+    def of(self, request: LayoutRequest) -> Layout | None:
+        """The layout of a request; to be asked in the requests' order.
+
+        Raises:
+            ConfigError: the layout that it names cannot be used.
+        """
+        if request.HasField("layout"):
+            self.current = self.make(template_from_message(request.layout))
         return self.current
 
 

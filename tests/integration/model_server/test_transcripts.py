@@ -33,6 +33,8 @@ NOT_APPLICABLE = {
     ),
     "adapters are not offered": ("lora_",),
 }
+OURS = frozenset({"ngram_penalties"})
+"""What /info says beyond TGI's."""
 
 
 def reason_to_skip(name: str) -> str | None:
@@ -67,10 +69,6 @@ def shape(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return type(value).__name__
     return "number" if isinstance(value, int | float) else "text"
-
-
-OURS = frozenset({"ngram_penalties"})
-"""What /info says beyond TGI's."""
 
 
 def forget_prefill(value: Any) -> Any:

@@ -102,17 +102,19 @@ def sample(logits: torch.Tensor, states: Sequence[SamplingState]) -> list[Sample
 
 
 def _penalise(logits: torch.Tensor, state: SamplingState) -> None:
-    """Makes what a request has seen less likely (CTRL; Keskar et al. 2019); logits: (vocabulary,).
+    """Makes what a request has seen less likely; logits: (vocabulary,).
 
-    Logits have both signs: dividing would raise a negative one, so that is multiplied.
+    First what it has seen at all (CTRL; Keskar et al. 2019): logits have both signs, dividing would
+    raise a negative one, so that is multiplied. Then what would repeat a run of its tokens.
     """
     penalty = state.sampling.repetition_penalty
     if penalty != 1.0 and state.seen:
         seen = torch.tensor(sorted(state.seen))
         scores = logits[seen]
         logits[seen] = torch.where(scores < 0, scores * penalty, scores / penalty)
-    for token, deduction in state.runs.deductions().items() if state.runs else ():
-        logits[token] -= deduction
+    if state.runs is not None:
+        for token, deduction in state.runs.deductions().items():
+            logits[token] -= deduction
 
 
 def _draw(probabilities: torch.Tensor, states: Sequence[SamplingState]) -> list[int]:
