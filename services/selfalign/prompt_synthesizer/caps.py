@@ -1,6 +1,6 @@
 """Caps on prompts that are alike without being near-duplicates: at most so many of one key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from selfalign.prompt_synthesizer.candidates import Reason
@@ -17,14 +17,18 @@ class Cap:
     """None for rows that the cap does not concern."""
 
 
-def openings(words: int, at_most: int) -> Cap:
+def openings(words: int, at_most: int, given: Sequence[str] = ()) -> Cap:
     """A cap on prompts of the chat template by their first `words` words: chat models are fond of
-    a few ways to begin."""
+    a few ways to begin. Words that turns were begun with are `given`, and not counted among them:
+    the model did not choose those."""
+    known = sorted(given, key=len, reverse=True)
 
     def key(row: Row) -> str | None:
         if row.source != "template":
             return None
-        return " ".join(row.instruction.casefold().split()[:words])
+        begun = next((text for text in known if row.instruction.startswith(f"{text} ")), "")
+        counted = words + len(begun.split())
+        return " ".join(row.instruction.casefold().split()[:counted])
 
     return Cap(Reason.COMMON_OPENING, at_most, key)
 

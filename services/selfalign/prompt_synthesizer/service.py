@@ -90,11 +90,17 @@ class PromptSynthesizerServicer(Base):
                     f"hints and the user_turn_prefix {request.user_turn_prefix!r}; expected at "
                     "least one completion, no hint, and what stands before the user's words"
                 )
+            if len(request.openings) not in (0, request.completions):
+                raise ConfigError(
+                    f"openings: got {len(request.openings)} for {request.completions} completions; "
+                    "expected one for each, or none"
+                )
             return self._synthesizer.template(
                 request.user_turn_prefix,
                 request.user_turn_end,
                 request.completions,
                 request.seed,
+                request.openings,
             )
         raise ConfigError(
             f"source: {request.source!r} is unknown; expected self_instruct, topic_guided or "

@@ -151,27 +151,32 @@ class Synthesizer:
         return self._rows(make, found)
 
     def template(
-        self, prefix: str, end: str, completions: int, seed: int
+        self, prefix: str, end: str, completions: int, seed: int, openings: Sequence[str] = ()
     ) -> AsyncGenerator[Row, None]:
         """One row for each of `completions` turns of a user, as the chat model writes them.
 
         Args:
             prefix: What stands before the user's words in the model's chat template.
             end: The stop sequence behind them, if there is one.
+            openings: What the words of each turn begin with; without them the model chooses.
         """
         settings = self._settings.template
         sampling = _stopping_at(end, settings.sampling) if end else settings.sampling
 
+        def begun(number: int) -> str:
+            return openings[number] if number < len(openings) else ""
+
         def make(number: int) -> SynthesisRequest | None:
             own = derive_seed(seed, "template", number)
-            request = SynthesisRequest(prefix, sampling, own)
+            request = SynthesisRequest(prefix + begun(number), sampling, own)
             return request if number < completions else None
 
         async def found(number: int, asked: SynthesisRequest) -> list[Row]:
             answer = await self._engine.ask(asked)
             candidates: list[Candidate] = []
             if isinstance(answer, Completion):
-                candidates = [parse_user_turn(answer.text, cut=_cut(answer))]
+                turn = parse_user_turn(answer.text, cut=_cut(answer), opening=begun(number))
+                candidates = [turn]
             scope = ("prompts", "template", seed, number)
             rows = instruction_rows(scope, asked, answer, candidates, "template")
             return [judge_instruction(row, settings.filters, ()) for row in rows]

@@ -4,14 +4,15 @@ from selfalign.filters.rejection import Rejection
 from selfalign.prompt_synthesizer.candidates import Candidate, Reason
 
 
-def parse_user_turn(completion: str, *, cut: bool) -> Candidate:
+def parse_user_turn(completion: str, *, cut: bool, opening: str = "") -> Candidate:
     """The candidate: the whole turn, with its lines as written.
 
     Args:
+        opening: The words that the turn was begun with; the completion goes on from there.
         cut: The token limit ended the completion, so that the turn has no end.
     """
-    text = completion.strip()
-    if not text:
-        return Candidate(completion, rejection=Rejection(Reason.EMPTY, "the turn has no words"))
+    text = f"{opening}{completion}".strip()
+    if not completion.strip():
+        return Candidate(completion, rejection=Rejection(Reason.EMPTY, "the model wrote no words"))
     rejection = Rejection(Reason.TRUNCATED, "the token limit ended this turn") if cut else None
     return Candidate(completion, text, rejection=rejection)

@@ -88,6 +88,7 @@ class PromptSynthesizerClient(Client):
         seed: int,
         deadline_s: float,
         user_turn: tuple[str, str] = ("", ""),
+        openings: Sequence[str] = (),
     ) -> AsyncIterator[Row]:
         """Rows of new instructions, rejected ones too.
 
@@ -95,6 +96,7 @@ class PromptSynthesizerClient(Client):
             hints: (question type, topic) of each instruction wanted (topic_guided).
             user_turn: What stands before the user's words in the base model's chat template, and
                 the stop sequence behind them, if there is one (template).
+            openings: What the user's words begin with, one for each completion, or none (template).
         """
         request = prompt_synthesizer_pb2.SynthesizePromptsRequest(
             source=source,
@@ -106,6 +108,7 @@ class PromptSynthesizerClient(Client):
             seed=seed,
             user_turn_prefix=user_turn[0],
             user_turn_end=user_turn[1],
+            openings=openings,
         )
         return self.rows(self._stub.SynthesizePrompts, request, deadline_s)
 

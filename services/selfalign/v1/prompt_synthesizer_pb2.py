@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from selfalign.v1 import common_pb2 as selfalign_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%selfalign/v1/prompt_synthesizer.proto\x12\x0cselfalign.v1\x1a\x19selfalign/v1/common.proto\"|\n\x17\x42rainstormTopicsRequest\x12\x15\n\rquestion_type\x18\x01 \x01(\t\x12\x14\n\x0cknown_topics\x18\x02 \x03(\t\x12\r\n\x05quota\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x17\n\x0fmax_completions\x18\x05 \x01(\r\":\n\x18\x42rainstormTopicsResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row\"1\n\tTopicHint\x12\x15\n\rquestion_type\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\"\xa6\x01\n\x18SynthesizePromptsRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x63ompletions\x18\x02 \x01(\r\x12&\n\x05hints\x18\x03 \x03(\x0b\x32\x17.selfalign.v1.TopicHint\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x18\n\x10user_turn_prefix\x18\x05 \x01(\t\x12\x15\n\ruser_turn_end\x18\x06 \x01(\t\";\n\x19SynthesizePromptsResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row2\xe7\x01\n\x18PromptSynthesizerService\x12\x63\n\x10\x42rainstormTopics\x12%.selfalign.v1.BrainstormTopicsRequest\x1a&.selfalign.v1.BrainstormTopicsResponse0\x01\x12\x66\n\x11SynthesizePrompts\x12&.selfalign.v1.SynthesizePromptsRequest\x1a\'.selfalign.v1.SynthesizePromptsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%selfalign/v1/prompt_synthesizer.proto\x12\x0cselfalign.v1\x1a\x19selfalign/v1/common.proto\"|\n\x17\x42rainstormTopicsRequest\x12\x15\n\rquestion_type\x18\x01 \x01(\t\x12\x14\n\x0cknown_topics\x18\x02 \x03(\t\x12\r\n\x05quota\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x17\n\x0fmax_completions\x18\x05 \x01(\r\":\n\x18\x42rainstormTopicsResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row\"1\n\tTopicHint\x12\x15\n\rquestion_type\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\"\xb8\x01\n\x18SynthesizePromptsRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x63ompletions\x18\x02 \x01(\r\x12&\n\x05hints\x18\x03 \x03(\x0b\x32\x17.selfalign.v1.TopicHint\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x18\n\x10user_turn_prefix\x18\x05 \x01(\t\x12\x15\n\ruser_turn_end\x18\x06 \x01(\t\x12\x10\n\x08openings\x18\x07 \x03(\t\";\n\x19SynthesizePromptsResponse\x12\x1e\n\x03row\x18\x01 \x01(\x0b\x32\x11.selfalign.v1.Row2\xe7\x01\n\x18PromptSynthesizerService\x12\x63\n\x10\x42rainstormTopics\x12%.selfalign.v1.BrainstormTopicsRequest\x1a&.selfalign.v1.BrainstormTopicsResponse0\x01\x12\x66\n\x11SynthesizePrompts\x12&.selfalign.v1.SynthesizePromptsRequest\x1a\'.selfalign.v1.SynthesizePromptsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,9 +39,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOPICHINT']._serialized_start=268
   _globals['_TOPICHINT']._serialized_end=317
   _globals['_SYNTHESIZEPROMPTSREQUEST']._serialized_start=320
-  _globals['_SYNTHESIZEPROMPTSREQUEST']._serialized_end=486
-  _globals['_SYNTHESIZEPROMPTSRESPONSE']._serialized_start=488
-  _globals['_SYNTHESIZEPROMPTSRESPONSE']._serialized_end=547
-  _globals['_PROMPTSYNTHESIZERSERVICE']._serialized_start=550
-  _globals['_PROMPTSYNTHESIZERSERVICE']._serialized_end=781
+  _globals['_SYNTHESIZEPROMPTSREQUEST']._serialized_end=504
+  _globals['_SYNTHESIZEPROMPTSRESPONSE']._serialized_start=506
+  _globals['_SYNTHESIZEPROMPTSRESPONSE']._serialized_end=565
+  _globals['_PROMPTSYNTHESIZERSERVICE']._serialized_start=568
+  _globals['_PROMPTSYNTHESIZERSERVICE']._serialized_end=799
 # @@protoc_insertion_point(module_scope)

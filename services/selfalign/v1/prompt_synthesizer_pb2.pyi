@@ -36,20 +36,22 @@ class TopicHint(_message.Message):
     def __init__(self, question_type: _Optional[str] = ..., topic: _Optional[str] = ...) -> None: ...
 
 class SynthesizePromptsRequest(_message.Message):
-    __slots__ = ("source", "completions", "hints", "seed", "user_turn_prefix", "user_turn_end")
+    __slots__ = ("source", "completions", "hints", "seed", "user_turn_prefix", "user_turn_end", "openings")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
     HINTS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     USER_TURN_PREFIX_FIELD_NUMBER: _ClassVar[int]
     USER_TURN_END_FIELD_NUMBER: _ClassVar[int]
+    OPENINGS_FIELD_NUMBER: _ClassVar[int]
     source: str
     completions: int
     hints: _containers.RepeatedCompositeFieldContainer[TopicHint]
     seed: int
     user_turn_prefix: str
     user_turn_end: str
-    def __init__(self, source: _Optional[str] = ..., completions: _Optional[int] = ..., hints: _Optional[_Iterable[_Union[TopicHint, _Mapping]]] = ..., seed: _Optional[int] = ..., user_turn_prefix: _Optional[str] = ..., user_turn_end: _Optional[str] = ...) -> None: ...
+    openings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, source: _Optional[str] = ..., completions: _Optional[int] = ..., hints: _Optional[_Iterable[_Union[TopicHint, _Mapping]]] = ..., seed: _Optional[int] = ..., user_turn_prefix: _Optional[str] = ..., user_turn_end: _Optional[str] = ..., openings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SynthesizePromptsResponse(_message.Message):
     __slots__ = ("row",)

@@ -72,7 +72,7 @@ def test_the_papers_numbers(seeds: str, tmp_path: Path) -> None:
     run = create_or_resume(open_store(chosen.store), chosen)[0]
     hints = brainstormed(run)
     assert len(Counter(kind for kind, _ in hints)) == 20
-    asked = [hint for _, _, some in plan_round(run, 0) for hint in some]
+    asked = [hint for _, _, some, _ in plan_round(run, 0) for hint in some]
     # Each pair once, and so many that the usual share of instructions is enough.
     assert len(set(asked)) == len(asked)
     assert set(asked) <= set(hints)

@@ -54,6 +54,7 @@ def _with_added(text: str) -> str:
         "evaluate.sampling": {"max_new_tokens": 160, "temperature": 0.1, "top_p": 0.75},
         "prompts.sources": {"self_instruct": 0.5, "topic_guided": 0.5},
         "prompts.expected_per_hint": 0.7,
+        "prompts.request_openings": 0.0,
     }
     for dotted, value in (*before.items(), *ADDED.items()):
         *parents, last = dotted.split(".")

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from selfalign.constitution.openings import request_openings
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError, DataError, FingerprintMismatch, SelfAlignError
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.config import RunConfig
@@ -206,7 +208,12 @@ def test_the_template_as_a_source(tmp_path: Path) -> None:
     chosen = config(
         tmp_path,
         str(write(tmp_path, GOOD)),
-        prompts={"sources": sources, "expected_per_turn": 0.5, "completions_per_unit": 4},
+        prompts={
+            "sources": sources,
+            "expected_per_turn": 0.5,
+            "completions_per_unit": 4,
+            "request_openings": 0,
+        },
         layout="chat_template",
         chat_template=given,
     )
@@ -224,6 +231,49 @@ def test_the_template_as_a_source(tmp_path: Path) -> None:
     assert files == {"chat_template": "<|im_start|>user\n\n"}
     without = config(tmp_path, str(write(tmp_path, GOOD)), str(tmp_path), layout="headers")
     assert prompts.STAGE.texts(Run(started.store, without)) == {}
+
+
+def test_turns_are_begun_as_the_constitution_s_requests(tmp_path: Path) -> None:
+    def started(share: float) -> Run:
+        folder = tmp_path / str(share)
+        folder.mkdir()
+        chosen = config(
+            folder,
+            str(write(folder, GOOD)),
+            prompts={
+                "sources": {"file": 0.5, "template": 0.5},
+                "expected_per_turn": 0.5,
+                "completions_per_unit": 4,
+                "request_openings": share,
+            },
+            layout="chat_template",
+            chat_template=template().model_dump(mode="json"),
+        )
+        return create_or_resume(open_store(chosen.store), chosen)[0]
+
+    run = started(0.4)
+    units = prompts.STAGE.units(run, 1)
+    given = [opening for unit in units for opening in unit.openings]
+    assert [unit.completions for unit in units] == [len(unit.openings) for unit in units]
+    assert [bool(opening) for opening in given] == [False, False, True, False, True] * 2
+    known = request_openings(load_constitution().declining)
+    assert set(filter(None, given)) <= set(known)
+    assert prompts.STAGE.units(run, 1) == units
+    later = prompts.STAGE.units(started(1.0), 2)
+    assert all(opening for unit in later for opening in unit.openings)
+    assert prompts.STAGE.texts(run)["request_openings"].splitlines() == list(known)
+    (cap,) = prompts.caps(run)
+    begun = Row(
+        row_id="a",
+        prompt_id="a",
+        status=RowStatus.ACCEPTED,
+        source="template",
+        instruction="How do I peel a ripe mango?",
+    )
+    assert cap.key(begun) == "how do i peel a ripe"
+    free = started(0.0)
+    assert not any(opening for unit in prompts.STAGE.units(free, 1) for opening in unit.openings)
+    assert list(prompts.STAGE.texts(free)) == ["chat_template"]
 
 
 def test_the_template_needs_one(tmp_path: Path) -> None:

@@ -174,6 +174,21 @@ def test_openings_of_the_template_alone_are_capped() -> None:
     assert {row.evidence for row in rejected} == {"2 kept already: can you please"}
 
 
+def test_words_that_a_turn_was_begun_with_are_no_opening_of_the_model_s() -> None:
+    texts = [f"How do I w{n} x{n} y{n} z{n}?" for n in range(4)]
+    texts += [f"How do I get the a{n} b{n} c{n}?" for n in range(4)]
+    texts += [f"How dark the d{n} e{n} f{n}?" for n in range(4)]
+    rows = [row(n, text, "template") for n, text in enumerate(texts)]
+    caps = (openings(2, 2, ("How do", "How do I")),)
+    result = run(rows, 20, caps=caps, shares={"template": 1.0})
+    kept = Counter(one.instruction[:12] for one in accepted(result))
+    assert {n: kept[n] for n in ("How do I get", "How dark the")} == {
+        "How do I get": 2,
+        "How dark the": 2,
+    }
+    assert len(accepted(result)) == 8
+
+
 def test_topics_are_capped_by_type_and_topic() -> None:
     rows = [
         replace(one, question_type=f"type {n % 2}", topic="Silk")

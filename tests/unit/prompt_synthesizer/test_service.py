@@ -26,6 +26,8 @@ SETTINGS = PromptSynthesizerSettings.model_validate({"topic_guided": {"layout": 
 def script(prompt: str, params: SamplingParams, seed: int | None) -> str:
     if prompt.endswith("topic: Silk, instruction:"):
         return " Who wove the first silk?"
+    if prompt == "<user>Well,":
+        return " what about bees?"
     if prompt == "<user>":
         return "Could you tell me about silk?"
     if prompt.endswith("Instruction:"):
@@ -95,6 +97,33 @@ async def test_rows_cross_the_wire() -> None:
         assert {row.source for row in turns} == {"template"}
         asked = [params.stop for prompt, params, _ in engine.calls if prompt == "<user>"]
         assert asked == [("</user>",)] * 2
+        begun = await collect(
+            client.synthesize_prompts(
+                source="template",
+                completions=2,
+                hints=[],
+                seed=1,
+                deadline_s=30,
+                user_turn=("<user>", "</user>"),
+                openings=("Well,", ""),
+            )
+        )
+        assert [row.instruction for row in begun] == [
+            "Well, what about bees?",
+            "Could you tell me about silk?",
+        ]
+        with pytest.raises(ConfigError, match="openings: got 1 for 2 completions"):
+            await collect(
+                client.synthesize_prompts(
+                    source="template",
+                    completions=2,
+                    hints=[],
+                    seed=1,
+                    deadline_s=30,
+                    user_turn=("<user>", "</user>"),
+                    openings=("Well,",),
+                )
+            )
 
 
 @pytest.mark.parametrize(

@@ -294,3 +294,22 @@ async def test_a_user_s_turn_is_one_row_and_judged() -> None:
     assert {(prompt, params.temperature, params.top_p) for prompt, params, _ in engine.calls} == {
         ("<user>", 0.8, 0.95)
     }
+
+
+async def test_a_turn_goes_on_from_its_opening() -> None:
+    answers = [" peel garlic quickly?", "  ", "What is so good about tea?"]
+    made, engine = synthesizer(lambda prompt, params, seed: answers[len(engine.calls) - 1])
+    rows = await collect(made.template("<user>", "", 3, 5, ("How do I", "Tell me how", "")))
+    assert [prompt for prompt, _, _ in engine.calls] == [
+        "<user>How do I",
+        "<user>Tell me how",
+        "<user>",
+    ]
+    assert [(row.instruction, row.completion, row.reason) for row in rows] == [
+        ("How do I peel garlic quickly?", answers[0], ""),
+        ("", answers[1], "empty"),
+        (answers[2], answers[2], ""),
+    ]
+    engine.calls.clear()
+    free = await collect(made.template("<user>", "", 3, 5))
+    assert [row.seed for row in free] == [row.seed for row in rows]

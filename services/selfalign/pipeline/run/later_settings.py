@@ -72,6 +72,7 @@ ADDED: Mapping[str, Any] = {
     "prompts.fields": {"instruction": None, "input": None},
     "prompts.file_filters": _FILE_FILTERS,
     "prompts.expected_per_turn": 0.5,
+    "prompts.request_openings": 0.0,
     "prompts.opening_words": 3,
     "prompts.max_opening_share": 0.04,
     "prompts.max_per_topic": None,

@@ -69,6 +69,10 @@ class PromptsSettings(Section):
     """The same for one topic hint."""
     expected_per_turn: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     """The same for one user's turn of the chat template."""
+    request_openings: Share = 0.0
+    """Share of the chat template's turns that are begun as the constitution's requests are, where
+    ordinary ones begin so too ("How do I", "Tell me how"): the model goes on with something
+    ordinary. The student then does not take these words for a sign that declining is due."""
     max_rounds: PositiveInt = 6
     """Rounds of generation before the stage gives up on `count`."""
     rouge_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7

@@ -2,9 +2,12 @@
 
 import math
 from collections import Counter
+from itertools import cycle
 from random import Random
 from typing import Literal
 
+from selfalign.constitution.openings import request_openings
+from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.layout.template import UserTurn, user_turn
 from selfalign.pipeline.run.layout import kept_template
@@ -23,8 +26,8 @@ TOP_UP_SHARE = 0.5
 Source = Literal["self_instruct", "topic_guided", "template"]
 Hint = tuple[str, str]
 """(question type, topic) of an instruction that is wanted."""
-Plan = tuple[Source, int, tuple[Hint, ...]]
-"""What one unit asks for: source, completions, hints."""
+Plan = tuple[Source, int, tuple[Hint, ...], tuple[str, ...]]
+"""What one unit asks for: source, completions, hints, openings."""
 
 
 def plan_round(run: Run, round_: int) -> list[Plan]:
@@ -39,16 +42,21 @@ def plan_round(run: Run, round_: int) -> list[Plan]:
 
     def batches(source: Source, expected: float) -> list[Plan]:
         left = calls(source, expected)
-        return [(source, min(size, left - start), ()) for start in range(0, left, size)]
+        return [(source, min(size, left - start), (), ()) for start in range(0, left, size)]
 
+    turns = draw_openings(run, calls("template", settings.expected_per_turn), round_)
     hints = draw_hints(run, calls("topic_guided", settings.expected_per_hint), round_)
     return [
         *batches("self_instruct", settings.expected_per_completion),
         *(
-            ("topic_guided", 0, tuple(hints[start : start + size]))
+            ("topic_guided", 0, tuple(hints[start : start + size]), ())
             for start in range(0, len(hints), size)
         ),
-        *batches("template", settings.expected_per_turn),
+        *(
+            ("template", len(openings), (), openings)
+            for start in range(0, len(turns), size)
+            for openings in [tuple(turns[start : start + size])]
+        ),
     ]
 
 
@@ -76,6 +84,26 @@ def draw_hints(run: Run, count: int, round_: int) -> list[Hint]:
         random.shuffle(known)
         hints += known
     return hints[:count]
+
+
+def draw_openings(run: Run, count: int, round_: int) -> list[str]:
+    """What each of `count` turns of the user begins with, empty where the model chooses: the given
+    openings are spread evenly, and every one comes once before any comes twice."""
+    known = list(turn_openings(run))
+    Random(derive_seed(run.config.seed, "openings", round_)).shuffle(known)
+    share = run.config.prompts.request_openings if known else 0.0
+    given = cycle(known)
+    return [
+        next(given) if int((turn + 1) * share) > int(turn * share) else "" for turn in range(count)
+    ]
+
+
+def turn_openings(run: Run) -> tuple[str, ...]:
+    """The openings of the constitution's requests, where turns of the user are begun with them."""
+    settings = run.config.prompts
+    if not settings.request_openings or not settings.sources.template:
+        return ()
+    return request_openings(load_constitution(run.config.constitution).declining)
 
 
 def round_prefix(run: Run, round_: int) -> str:

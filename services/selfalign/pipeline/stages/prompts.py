@@ -22,6 +22,7 @@ from selfalign.pipeline.stages.prompt_plan import (
     plan_round,
     round_prefix,
     template_turn,
+    turn_openings,
     wanted_prompts,
 )
 from selfalign.pipeline.units.units import PromptUnit
@@ -52,7 +53,9 @@ class PromptsStage(GenerationStage[PromptUnit]):
         if not run.config.prompts.sources.template:
             return {}
         turn = template_turn(run)
-        return {"chat_template": f"{turn.prefix}\n{turn.end}"}
+        texts = {"chat_template": f"{turn.prefix}\n{turn.end}"}
+        openings = turn_openings(run)
+        return {**texts, "request_openings": "\n".join(openings)} if openings else texts
 
     def parts_prefix(self, run: Run, attempt: int) -> str:
         return round_prefix(run, attempt - 1)
@@ -68,6 +71,7 @@ class PromptsStage(GenerationStage[PromptUnit]):
             seed=unit.seed,
             deadline_s=UNIT_DEADLINE_S,
             user_turn=(turn.prefix, turn.end) if turn else ("", ""),
+            openings=unit.openings,
         )
 
     def proofs(self, run: Run, manifest: Manifest) -> Iterator[Proof]:
@@ -159,7 +163,7 @@ def caps(run: Run) -> list[Cap]:
     settings = run.config.prompts
     turns = targets(wanted_prompts(run), settings.sources.shares())["template"]
     at_most = max(1, round(turns * settings.max_opening_share))
-    found = [openings(settings.opening_words, at_most)] if turns else []
+    found = [openings(settings.opening_words, at_most, turn_openings(run))] if turns else []
     if settings.max_per_topic is not None:
         found.append(per_topic(settings.max_per_topic))
     return found

@@ -40,6 +40,9 @@ class PromptUnit:
     """Completions to ask for (self_instruct, template)."""
     hints: tuple[tuple[str, str], ...]
     """(question type, topic) of each instruction wanted (topic_guided)."""
+    openings: tuple[str, ...]
+    """What the user's words begin with, one for each completion; empty where the model chooses
+    (template)."""
     seed: int
 
 
