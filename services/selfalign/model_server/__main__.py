@@ -8,6 +8,7 @@ import sys
 import typer
 
 from selfalign.errors import DONE, SelfAlignError
+from selfalign.model_server.freed_memory import keep_freed_memory
 from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.options import with_options
 
@@ -19,7 +20,9 @@ def serve_model(settings: ModelServerSettings) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
-    # Before torch is imported, which reads it once.
+    # Both before torch is imported: the arena is chosen by a thread's first allocation, and the
+    # environment is read once.
+    keep_freed_memory()
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(settings.spin))
     from selfalign.model_server.api.gate import Gate

@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -44,20 +45,23 @@ def build_api(settings: ModelServerSettings) -> TgiRoutes:
             f"--model {settings.model}: no such folder; make the small one with "
             "`python -m selfalign.model_server.prepare --output DIR`"
         )
-    model = CausalLM(folder, settings.dtype)
     tokenizer = TextTokenizer(folder)
     metrics = TgiMetrics()
-    limits = resolve_limits(settings, model.config.max_positions)
-    engine = EngineThread(
-        model,
-        tokenizer,
-        SchedulerLimits(settings.slots, settings.prefill_tokens, settings.prefix_cache_tokens),
-        metrics,
-    )
+    limits = SchedulerLimits(settings.slots, settings.prefill_tokens, settings.prefix_cache_tokens)
+
+    def load() -> tuple[EngineThread, RequestLimits]:
+        model = CausalLM(folder, settings.dtype)
+        allowed = resolve_limits(settings, model.config.max_positions)
+        return EngineThread(model, tokenizer, limits, metrics), allowed
+
+    # In a thread that ends: libgomp counts the compute threads of every thread that has some, and
+    # where they are more than cores, those that wait sleep at once, however long they may spin.
+    with ThreadPoolExecutor(1) as loader:
+        engine, allowed = loader.submit(load).result()
     engine.start()
     name = settings.model_id or settings.model
     served = ServedModel(name, settings.payload_limit, load_chat_template(folder))
-    return TgiRoutes(Generator(engine, tokenizer, limits, metrics), served)
+    return TgiRoutes(Generator(engine, tokenizer, allowed, metrics), served)
 
 
 def resolve_limits(settings: ModelServerSettings, context: int) -> RequestLimits:

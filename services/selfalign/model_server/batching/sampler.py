@@ -82,17 +82,19 @@ def sample(logits: torch.Tensor, states: Sequence[SamplingState]) -> list[Sample
         temperatures = [1.0 if s.sampling.greedy else s.sampling.temperature for s in states]
         if any(value != 1.0 for value in temperatures):
             logits /= torch.tensor(temperatures).unsqueeze(1)
-    logprobs = torch.log_softmax(logits, dim=-1)
-    tokens: list[int] = logprobs.argmax(dim=-1).tolist()
-    drawn = [row for row, state in enumerate(states) if not state.sampling.greedy]
-    if drawn:
-        # Indexing copies: (rows, vocabulary) as it is where every row samples.
-        part = logprobs if len(drawn) == len(states) else logprobs[drawn]
-        chosen = _draw(part.exp(), [states[row] for row in drawn])
-        for row, token in zip(drawn, chosen, strict=True):
-            tokens[row] = token
-    values = logprobs.gather(1, torch.tensor(tokens).unsqueeze(1)).squeeze(1).tolist()
-    tops = _top_tokens(logprobs, states)
+    # Probabilities, and logarithms of single ones: each pass over (rows, vocabulary) counts.
+    probabilities = torch.softmax(logits, dim=-1)
+    tokens = [-1] * len(states)
+    for greedy, choose in ((True, _likeliest), (False, _draw)):
+        rows = [row for row, state in enumerate(states) if state.sampling.greedy is greedy]
+        if rows:
+            # Indexing copies: (rows, vocabulary) as it is where every row chooses so.
+            part = probabilities if len(rows) == len(states) else probabilities[rows]
+            chosen = choose(part, [states[row] for row in rows])
+            for row, token in zip(rows, chosen, strict=True):
+                tokens[row] = token
+    values = probabilities.gather(1, torch.tensor(tokens).unsqueeze(1)).squeeze(1).log().tolist()
+    tops = _top_tokens(logits, states)
     for state, token in zip(states, tokens, strict=True):
         if state.sampling.repetition_penalty != 1.0:
             state.seen.add(token)
@@ -115,6 +117,12 @@ def _penalise(logits: torch.Tensor, state: SamplingState) -> None:
     if state.runs is not None:
         for token, deduction in state.runs.deductions().items():
             logits[token] -= deduction
+
+
+def _likeliest(probabilities: torch.Tensor, states: Sequence[SamplingState]) -> list[int]:
+    """The likeliest token of each row of (rows, vocabulary)."""
+    tokens: list[int] = probabilities.argmax(dim=-1).tolist()
+    return tokens
 
 
 def _draw(probabilities: torch.Tensor, states: Sequence[SamplingState]) -> list[int]:
@@ -170,14 +178,16 @@ def _draw_sorted(probabilities: torch.Tensor, state: SamplingState, top_k: int) 
     return int(places[min(int(torch.searchsorted(sums, target, right=True)), len(places) - 1)])
 
 
-def _top_tokens(logprobs: torch.Tensor, states: Sequence[SamplingState]) -> list[TopTokens]:
+def _top_tokens(logits: torch.Tensor, states: Sequence[SamplingState]) -> list[TopTokens]:
     """The likeliest tokens of each row of (rows, vocabulary) that asks for them."""
     tops: list[TopTokens] = [() for _ in states]
     rows = [row for row, state in enumerate(states) if state.sampling.top_n_tokens]
     if rows:
         # One call for as many as any row wants; a row that wants fewer takes the first of them.
         most = max(states[row].sampling.top_n_tokens for row in rows)
-        values, places = logprobs[rows].topk(min(most, logprobs.shape[1]))
+        # Not logarithms of probabilities: far down the list those are 0 in fp32.
+        logprobs = torch.log_softmax(logits[rows], dim=-1)
+        values, places = logprobs.topk(min(most, logprobs.shape[1]))
         for row, ids, scores in zip(rows, places.tolist(), values.tolist(), strict=True):
             count = states[row].sampling.top_n_tokens
             tops[row] = tuple(zip(ids[:count], scores[:count], strict=True))

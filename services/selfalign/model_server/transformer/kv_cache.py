@@ -12,8 +12,8 @@ import torch
 
 from selfalign.model_server.transformer.model_config import ModelConfig
 
-STEP = 128
-"""The cache grows by multiples of this many tokens."""
+STEP = 64
+"""The cache has room for a multiple of this many tokens a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,13 @@ class PrefixKv:
 class SuffixCache:
     """Rows 0 .. n-1, always without gaps: a row that ends gives its place to the last one.
 
-    One block for all rows, so that attention takes them as a plain slice. Paging would save memory
-    where lengths differ much, but gathering scattered pages would copy all keys in every step, and
+    One block for all rows, so that attention takes them as they lie. Paging would save memory where
+    lengths differ much, but gathering scattered pages would copy all keys in every step, and
     suffixes are short: what is long is shared.
+
+    Attention reads each row to the end of the block, masked, and not only to the longest row's last
+    token: oneDNN's batched product copies what does not lie without gaps, and makes a kernel for
+    each new shape. The block is therefore kept close to the longest row.
     """
 
     def __init__(self, config: ModelConfig, slots: int, dtype: torch.dtype) -> None:
@@ -59,10 +63,7 @@ class SuffixCache:
     def add(self, lengths: Sequence[int]) -> list[int]:
         """Opens rows with these lengths; returns their numbers."""
         first = len(self.lengths)
-        # An idle moment is the time to give back what one long request made it grow to.
-        if not self.lengths and max(lengths) < STEP < self._data.shape[4]:
-            self._data = self._allocate(STEP)
-        self._reserve(max(lengths))
+        self._fit(max([*lengths, *self.lengths]))
         self.lengths.extend(lengths)
         return list(range(first, len(self.lengths)))
 
@@ -90,17 +91,16 @@ class SuffixCache:
         self._data[1, layer, rows, :, :longest] = values
 
     def begin_step(self, dtype: torch.dtype) -> torch.Tensor:
-        """Makes room for one more token a row; returns the mask (rows, 1, 1, longest + 1).
+        """Makes room for one more token a row; returns the mask (rows, 1, 1, room of a row).
 
-        It is 0 where a row has a token, the new one included, and -inf behind: rows are as long as
-        the longest in every product, and what lies behind a shorter one is another row's leftover.
+        It is 0 where a row has a token, the new one included, and -inf behind, where zeros or
+        another row's leftovers lie.
         """
-        self._reserve(max(self.lengths) + 1)
+        self._fit(max(self.lengths) + 1)
         self._places = torch.tensor(self.lengths)
-        longest = max(self.lengths) + 1
-        hidden = torch.arange(longest) > self._places.unsqueeze(1)
+        hidden = torch.arange(self._data.shape[4]) > self._places.unsqueeze(1)
         mask = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, float("-inf"))
-        return mask.view(len(self.lengths), 1, 1, longest)
+        return mask.view(len(self.lengths), 1, 1, -1)
 
     def append(
         self, layer: int, key: torch.Tensor, value: torch.Tensor
@@ -111,33 +111,39 @@ class SuffixCache:
             key, value: (rows, kv_heads, head_dim).
 
         Returns:
-            All keys and values of the rows, each (rows, kv_heads, longest + 1, head_dim).
+            All keys and values of the rows, each (rows, kv_heads, room of a row, head_dim).
         """
         count = len(self.lengths)
         rows = torch.arange(count)
-        longest = max(self.lengths) + 1
         keys, values = self._data[0, layer], self._data[1, layer]
         keys[rows, :, self._places] = key
         values[rows, :, self._places] = value
-        return keys[:count, :, :longest], values[:count, :, :longest]
+        return keys[:count], values[:count]
 
     def end_step(self) -> None:
         """The appended tokens now belong to the rows."""
         # Not in append: every layer of a step appends at the same place.
         self.lengths = [length + 1 for length in self.lengths]
 
-    def _reserve(self, tokens: int) -> None:
-        if tokens <= self._data.shape[4]:
+    def _fit(self, tokens: int) -> None:
+        """Room for `tokens` a row, and not for many more: a long request may have gone."""
+        room = self._data.shape[4]
+        if tokens <= room <= 2 * in_steps(tokens):
             return
-        # By half at least, so that copies stay linear in the tokens generated.
-        grown = self._allocate(-(-max(tokens, self._data.shape[4] * 3 // 2) // STEP) * STEP)
-        used = len(self.lengths)
-        grown[:, :, :used, :, : self._data.shape[4]] = self._data[:, :, :used]
-        self._data = grown
+        # A quarter more, so that copies stay linear in the tokens generated.
+        fitted = self._allocate(in_steps(tokens * 5 // 4))
+        used, kept = len(self.lengths), min(room, fitted.shape[4])
+        fitted[:, :, :used, :, :kept] = self._data[:, :, :used, :, :kept]
+        self._data = fitted
 
     def _allocate(self, tokens: int) -> torch.Tensor:
         # zeros, not empty: what the mask hides must not be NaN
         return torch.zeros(*self._shape, tokens, self._head_dim, dtype=self._dtype)
+
+
+def in_steps(tokens: int) -> int:
+    """The smallest multiple of STEP that has room for so many tokens."""
+    return -(-tokens // STEP) * STEP
 
 
 class SuffixSink:
