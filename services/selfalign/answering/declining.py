@@ -54,7 +54,7 @@ class Declining:
     async def calibrate(self, ask: AskWith) -> None:
         """Finds the thresholds, once. Raises EngineError, as Engine.score."""
         if self._detects:
-            await self._detector.thresholds(ask)
+            await self._detector.usual(ask)
 
     async def due(self, item: PromptItem, ask: AskWith) -> Due | None:
         """The rule that the prompt makes due: known for the constitution's own requests and

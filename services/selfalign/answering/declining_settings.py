@@ -20,8 +20,8 @@ class DecliningSettings(Section):
     """What becomes of a prompt of the run for which a rule is due: it is declined, rejected
     (`due`), or not looked at."""
     opening_given: bool = True
-    """Make declining answers of the constitution's short answers, the likeliest first. Otherwise
-    answers are sampled, which hardly ever gives one that declines."""
+    """Make declining answers of the constitution's short answers, those first that the request
+    makes likelier most. Otherwise answers are sampled, and hardly ever decline."""
     continued: bool = False
     """Let the model go on after the short answer, as far as it does not turn round
     ("However, ..."). Otherwise the short answer stands alone."""

@@ -27,9 +27,19 @@ class Due:
 
     rule: int
     answers: tuple[str, ...]
-    """The rule's short answers, the likeliest first."""
+    """The rule's short answers, those first that the request makes likelier most."""
     why: str
     """For the row's evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """How likely a model finds a rule's short answers after ordinary requests."""
+
+    threshold: float
+    """Over this mean of all answers, the rule is due; in nats per token."""
+    means: tuple[float, ...]
+    """Log p per token of each answer, over all ordinary requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +55,14 @@ class RuleScore:
         """Over the rule's answers."""
         return sum(self.means) / len(self.means)
 
-    @property
-    def ranked(self) -> tuple[str, ...]:
-        """The answers, the likeliest first."""
-        order = sorted(range(len(self.means)), key=lambda number: -self.means[number])
+    def ranked(self, usual: Usual) -> tuple[str, ...]:
+        """The answers, those first that are likelier than usual by most.
+
+        By likelihood alone the commonest words would always come first: the student would learn one
+        sentence, and say it everywhere.
+        """
+        gains = [mean - other for mean, other in zip(self.means, usual.means, strict=True)]
+        order = sorted(range(len(gains)), key=lambda number: -gains[number])
         return tuple(self.rule.answers[number] for number in order)
 
 
@@ -70,11 +84,12 @@ class RuleDue:
         self._engine, self._rules, self._settings = engine, tuple(rules), settings
         self._ordinary = known_ordinary(rules, ordinary)
         self._deadline_s = deadline_s
-        self._found: dict[str, Mapping[int, float]] = {}
+        self._found: dict[str, Mapping[int, Usual]] = {}
         self._lock = asyncio.Lock()
 
-    async def thresholds(self, ask: AskWith) -> Mapping[int, float]:
-        """Rule -> the score over which it is due; empty where the engine cannot score.
+    async def usual(self, ask: AskWith) -> Mapping[int, Usual]:
+        """Rule -> how likely its answers are where it is not due; empty where the engine cannot
+        score.
 
         Raises:
             EngineError: as Engine.score; the next call tries again.
@@ -91,24 +106,25 @@ class RuleDue:
         Raises:
             EngineError, PromptTooLong: as Engine.score.
         """
-        thresholds = await self.thresholds(ask)
-        if not thresholds:
+        usual = await self.usual(ask)
+        if not usual:
             return None
         scores = await self.scores(ask, instruction, input, self._rules)
-        most = max(scores, key=lambda score: score.mean - thresholds[score.rule.rule])
-        threshold = thresholds[most.rule.rule]
-        if most.mean <= threshold:
+        most = max(scores, key=lambda score: score.mean - usual[score.rule.rule].threshold)
+        at = usual[most.rule.rule]
+        if most.mean <= at.threshold:
             return None
-        why = f"rule {most.rule.rule} is due: {most.mean:.3f} over {threshold:.3f}"
-        return Due(most.rule.rule, most.ranked, why)
+        why = f"rule {most.rule.rule} is due: {most.mean:.3f} over {at.threshold:.3f}"
+        return Due(most.rule.rule, most.ranked(at), why)
 
     async def ranked(self, ask: AskWith, rule: DecliningRule, instruction: str) -> tuple[str, ...]:
-        """The rule's short answers, the likeliest first; in their own order without scores."""
-        try:
-            (score,) = await self.scores(ask, instruction, "", (rule,))
-        except LogprobsUnsupported:
+        """The rule's short answers, those first that the request makes likelier most; in their own
+        order without scores."""
+        usual = await self.usual(ask)
+        if rule.rule not in usual:
             return rule.answers
-        return score.ranked
+        (score,) = await self.scores(ask, instruction, "", (rule,))
+        return score.ranked(usual[rule.rule])
 
     async def scores(
         self, ask: AskWith, instruction: str, input: str, rules: Sequence[DecliningRule]
@@ -121,7 +137,7 @@ class RuleDue:
         means = iter(score.mean for score in found)
         return [RuleScore(rule, tuple(next(means) for _ in rule.answers)) for rule in rules]
 
-    async def _calibrated(self, ask: AskWith) -> Mapping[int, float]:
+    async def _calibrated(self, ask: AskWith) -> Mapping[int, Usual]:
         if not self._rules or not self._ordinary:
             return {}
         try:
@@ -131,9 +147,15 @@ class RuleDue:
         except LogprobsUnsupported:
             return {}
         return {
-            rule.rule: quantile([scores[place].mean for scores in found], self._settings.quantile)
+            rule.rule: self._usual([scores[place] for scores in found])
             for place, rule in enumerate(self._rules)
         }
+
+    def _usual(self, found: Sequence[RuleScore]) -> Usual:
+        """Of one rule's scores after every ordinary request."""
+        threshold = quantile([score.mean for score in found], self._settings.quantile)
+        columns = zip(*(score.means for score in found), strict=True)
+        return Usual(threshold, tuple(sum(column) / len(found) for column in columns))
 
 
 def known_ordinary(rules: Sequence[DecliningRule], ordinary: Sequence[str]) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ def ask(instruction: str, input: str) -> str:
 
 @dataclass
 class Scoring(ScriptedEngine):
-    """Finds the harm rule's answers likely where the prompt speaks of theft; the second most."""
+    """Finds the harm rule's answers likely where the prompt speaks of theft; there the second most,
+    though the last is the likeliest everywhere."""
 
     async def score(
         self, prompt: str, continuations: Sequence[str], *, deadline_s: float
@@ -36,7 +37,11 @@ class Scoring(ScriptedEngine):
         theft = 4.0 if "steal" in prompt else 0.0
         return [
             ContinuationScore(
-                -9.0 + (theft if one in HARM.answers else 0.0) + (one == HARM.answers[1]), 1
+                -9.0
+                + (theft if one in HARM.answers else 0.0)
+                + (theft / 4 if one == HARM.answers[1] else 0.0)
+                + (3.0 if one == HARM.answers[-1] else 0.0),
+                1,
             )
             for one in continuations
         ]

@@ -48,6 +48,7 @@ def _with_added(text: str) -> str:
     # The profile's values of before, where it has others now.
     before = {
         "align.calls": "two",
+        "align.sampling.max_new_tokens": 160,
         "align.filters.refusals": "reject",
         "align.retries": 2,
         "refine.retries": 2,
