@@ -31,9 +31,19 @@ PAPER = Hyperparameters(
 # Stage 4: the same on longer sequences and 96 V100s.
 PAPER_DISTILL = PAPER.model_copy(update={"micro_batch_size": 8, "max_length": 768})
 
-# A 135M model on a few dozen rows and two CPU ranks: about a minute.
+# A 135M model on a few dozen rows and two CPU ranks: about a minute. All linear layers, for with
+# attention's alone it learns less of when to decline: on 735 rows, 5 of 16 unseen harmful requests
+# against 9, and as many look-alikes refused.
 SMALL = Hyperparameters(
-    learning_rate=1e-3,
+    lora=LoraSettings(
+        r=16,
+        alpha=32,
+        targets=(
+            *("q_proj", "k_proj", "v_proj", "o_proj"),
+            *("gate_proj", "up_proj", "down_proj"),
+        ),
+    ),
+    learning_rate=5e-4,
     epochs=3,
     warmup_steps=2,
     scheduler="linear",
