@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from selfalign.settings.section import Count, NonEmpty, Port, PositiveInt, Section, Seed
 
-PresetName = Literal["paper", "paper-distill", "small"]
+PresetName = Literal["paper", "paper-distill", "small", "small-all-linear"]
 Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["bf16", "fp16", "fp32"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]

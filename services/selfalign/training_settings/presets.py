@@ -31,19 +31,9 @@ PAPER = Hyperparameters(
 # Stage 4: the same on longer sequences and 96 V100s.
 PAPER_DISTILL = PAPER.model_copy(update={"micro_batch_size": 8, "max_length": 768})
 
-# A 135M model on a few dozen rows and two CPU ranks: about a minute. All linear layers, for with
-# attention's alone it learns less of when to decline: on 735 rows, 5 of 16 unseen harmful requests
-# against 9, and as many look-alikes refused.
+# A 135M model on a few dozen rows and two CPU ranks: about a minute.
 SMALL = Hyperparameters(
-    lora=LoraSettings(
-        r=16,
-        alpha=32,
-        targets=(
-            *("q_proj", "k_proj", "v_proj", "o_proj"),
-            *("gate_proj", "up_proj", "down_proj"),
-        ),
-    ),
-    learning_rate=5e-4,
+    learning_rate=1e-3,
     epochs=3,
     warmup_steps=2,
     scheduler="linear",
@@ -55,13 +45,30 @@ SMALL = Hyperparameters(
     save_steps=10,
 )
 
+# With adapters on attention alone it learns less of when to decline: trained on the same 735 rows
+# for two epochs, 5 of 16 unseen harmful requests against 9 (and 6 of 24 look-alikes against 7).
+SMALL_ALL_LINEAR = SMALL.model_copy(
+    update={
+        "lora": LoraSettings(
+            r=16,
+            alpha=32,
+            targets=(
+                *("q_proj", "k_proj", "v_proj", "o_proj"),
+                *("gate_proj", "up_proj", "down_proj"),
+            ),
+        ),
+        "learning_rate": 5e-4,
+    }
+)
+
 PRESETS: Mapping[str, Hyperparameters] = {
     "paper": PAPER,
     "paper-distill": PAPER_DISTILL,
     "small": SMALL,
+    "small-all-linear": SMALL_ALL_LINEAR,
 }
 
-MERGED_DTYPES: Mapping[str, Dtype] = {"small": "fp16"}
+MERGED_DTYPES: Mapping[str, Dtype] = {"small": "fp16", "small-all-linear": "fp16"}
 """Of the merged weights, where it is not bf16: fp16 has three bits more, so that merged weights of
 a small model write what base model and adapter write."""
 

@@ -56,6 +56,8 @@ def _with_added(text: str) -> str:
         "prompts.sources": {"self_instruct": 0.5, "topic_guided": 0.5},
         "prompts.expected_per_hint": 0.7,
         "prompts.request_openings": 0.0,
+        "engrave.preset": "small",
+        "distill.preset": "small",
     }
     for dotted, value in (*before.items(), *ADDED.items()):
         *parents, last = dotted.split(".")

@@ -73,7 +73,10 @@ def test_a_stored_run_is_written_as_the_version_before_did() -> None:
         ({"learning_rat": 1e-4}, "engrave.learning_rat: unknown key"),
         ({"lora": {"rank": 4}}, "engrave.lora.rank: unknown key"),
         ({"learning_rate": 2}, "engrave.learning_rate: Input should be less than 1 (got 2)"),
-        ({"preset": "huge"}, "engrave.preset: Input should be 'paper', 'paper-distill' or 'small'"),
+        (
+            {"preset": "huge"},
+            "engrave.preset: Input should be 'paper', 'paper-distill', 'small' or 'small-all-linear'",
+        ),
         ({"max_length": 4}, "engrave.max_length: Input should be greater than or equal to 8"),
         (
             {"global_batch_size": 10, "micro_batch_size": 4},

@@ -24,7 +24,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("lora.rank", 8, "lora.rank: unknown key"),
     ("data.stage_prefix", None, "data.stage_prefix: missing"),
     ("base_model", None, "base_model: missing"),
-    ("preset", "tiny", "preset: Input should be 'paper', 'paper-distill' or 'small' (got 'tiny')"),
+    (
+        "preset",
+        "tiny",
+        "preset: Input should be 'paper', 'paper-distill', 'small' or 'small-all-linear' (got 'tiny')",
+    ),
     ("preset", None, "learning_rate: missing; give it, or name a preset"),
     ("learning_rate", 0, "learning_rate: Input should be greater than 0 (got 0)"),
     ("learning_rate", "fast", "learning_rate: Input should be a valid number"),
