@@ -27,7 +27,7 @@ BAD: list[tuple[str, Any, str]] = [
     (
         "preset",
         "tiny",
-        "preset: Input should be 'paper', 'paper-distill', 'small' or 'small-all-linear' (got 'tiny')",
+        "'paper', 'paper-distill', 'small' or 'small-all-linear' (got 'tiny')",
     ),
     ("preset", None, "learning_rate: missing; give it, or name a preset"),
     ("learning_rate", 0, "learning_rate: Input should be greater than 0 (got 0)"),
