@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,47 +84,27 @@ async def test_rows_cross_the_wire() -> None:
             )
         )
         assert [row.instruction for row in guided] == ["Who wove the first silk?"]
-        turns = await collect(
-            client.synthesize_prompts(
-                source="template",
-                completions=2,
-                hints=[],
-                seed=1,
-                deadline_s=30,
-                user_turn=("<user>", "</user>"),
-            )
+        turn = partial(
+            client.synthesize_prompts,
+            source="template",
+            completions=2,
+            hints=[],
+            seed=1,
+            deadline_s=30,
+            user_turn=("<user>", "</user>"),
         )
+        turns = await collect(turn())
         assert [row.instruction for row in turns] == ["Could you tell me about silk?"] * 2
         assert {row.source for row in turns} == {"template"}
         asked = [params.stop for prompt, params, _ in engine.calls if prompt == "<user>"]
         assert asked == [("</user>",)] * 2
-        begun = await collect(
-            client.synthesize_prompts(
-                source="template",
-                completions=2,
-                hints=[],
-                seed=1,
-                deadline_s=30,
-                user_turn=("<user>", "</user>"),
-                openings=("Well,", ""),
-            )
-        )
+        begun = await collect(turn(openings=("Well,", "")))
         assert [row.instruction for row in begun] == [
             "Well, what about bees?",
             "Could you tell me about silk?",
         ]
         with pytest.raises(ConfigError, match="openings: got 1 for 2 completions"):
-            await collect(
-                client.synthesize_prompts(
-                    source="template",
-                    completions=2,
-                    hints=[],
-                    seed=1,
-                    deadline_s=30,
-                    user_turn=("<user>", "</user>"),
-                    openings=("Well,",),
-                )
-            )
+            await collect(turn(openings=("Well,",)))
 
 
 @pytest.mark.parametrize(
