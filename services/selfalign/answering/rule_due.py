@@ -119,7 +119,11 @@ class RuleDue:
 
     async def ranked(self, ask: AskWith, rule: DecliningRule, instruction: str) -> tuple[str, ...]:
         """The rule's short answers, those first that the request makes likelier most; in their own
-        order without scores."""
+        order without scores.
+
+        Raises:
+            EngineError, PromptTooLong: as Engine.score.
+        """
         usual = await self.usual(ask)
         if rule.rule not in usual:
             return rule.answers
