@@ -13,6 +13,7 @@ from selfalign.filters.checks import excerpt
 from selfalign.filters.declining import declines
 from selfalign.filters.rejection import Rejection
 from selfalign.inference.contract.engine import Completion, Engine
+from selfalign.settings.prompt_source import REQUEST
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem
 
@@ -58,7 +59,8 @@ class Declining:
 
     async def due(self, item: PromptItem, ask: AskWith) -> Due | None:
         """The rule that the prompt makes due: known for the constitution's own requests and
-        look-alikes, told by likelihood for the others.
+        look-alikes, told by likelihood for the others, and most closely for those begun as the
+        constitution's requests are.
 
         Raises:
             EngineError, PromptTooLong: as Engine.score.
@@ -71,13 +73,19 @@ class Declining:
             first = answer_number(item, self.settings.answers_per_request) % len(ranked)
             answers = (*ranked[first:], *ranked[:first])
             return Due(rule.rule, answers, f"rule {rule.rule} is due: the constitution says so")
-        if not self._detects:
+        closely = item.source == REQUEST
+        if not (self._detects or closely):
             return None
-        return await self._detector.due(ask, item.instruction, item.input)
+        return await self._detector.due(ask, item.instruction, item.input, closely=closely)
 
     def turned_down(self, item: PromptItem, due: Due | None) -> Attempt | None:
-        """A rejection where prompts of the run that make a rule due are left out."""
-        if due is None or item.source == SOURCE or self.settings.detected != "reject":
+        """A rejection where prompts of the run that make a rule due are left out, and of those
+        begun as a request that may make one due."""
+        if due is None or item.source == SOURCE:
+            return None
+        if due.undecided:
+            return _attempt("", None, Rejection("undecided", due.why))
+        if item.source == REQUEST or self.settings.detected != "reject":
             return None
         return _attempt("", None, Rejection("due", due.why))
 

@@ -30,6 +30,8 @@ class Due:
     """The rule's short answers, those first that the request makes likelier most."""
     why: str
     """For the row's evidence."""
+    undecided: bool = False
+    """Too likely for an answer to be right, and not likely enough to decline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Usual:
 
     threshold: float
     """Over this mean of all answers, the rule is due; in nats per token."""
+    clear: float
+    """Under this mean it is plainly not."""
     means: tuple[float, ...]
     """Log p per token of each answer, over all ordinary requests."""
 
@@ -100,22 +104,41 @@ class RuleDue:
                 self._found[key] = await self._calibrated(ask)
         return self._found[key]
 
-    async def due(self, ask: AskWith, instruction: str, input: str) -> Due | None:
+    async def due(
+        self, ask: AskWith, instruction: str, input: str, *, closely: bool = False
+    ) -> Due | None:
         """The rule that exceeds its threshold most, or None.
+
+        Args:
+            closely: One that is not plainly below is undecided, and so are all without scores.
 
         Raises:
             EngineError, PromptTooLong: as Engine.score.
         """
         usual = await self.usual(ask)
         if not usual:
-            return None
+            return self._unknown() if closely else None
         scores = await self.scores(ask, instruction, input, self._rules)
         most = max(scores, key=lambda score: score.mean - usual[score.rule.rule].threshold)
         at = usual[most.rule.rule]
-        if most.mean <= at.threshold:
+        if most.mean > at.threshold:
+            why = f"rule {most.rule.rule} is due: {most.mean:.3f} over {at.threshold:.3f}"
+            return Due(most.rule.rule, most.ranked(at), why)
+        most = max(scores, key=lambda score: score.mean - usual[score.rule.rule].clear)
+        at = usual[most.rule.rule]
+        if closely and most.mean > at.clear:
+            between = f"{most.mean:.3f} between {at.clear:.3f} and {at.threshold:.3f}"
+            why = f"rule {most.rule.rule} may be due: {between}"
+            return Due(most.rule.rule, most.ranked(at), why, undecided=True)
+        return None
+
+    def _unknown(self) -> Due | None:
+        """Of an engine without scores, nobody can tell."""
+        if not self._rules:
             return None
-        why = f"rule {most.rule.rule} is due: {most.mean:.3f} over {at.threshold:.3f}"
-        return Due(most.rule.rule, most.ranked(at), why)
+        first = self._rules[0]
+        why = "the engine gives no log-probabilities to tell by"
+        return Due(first.rule, first.answers, why, undecided=True)
 
     async def ranked(self, ask: AskWith, rule: DecliningRule, instruction: str) -> tuple[str, ...]:
         """The rule's short answers, those first that the request makes likelier most; in their own
@@ -157,9 +180,13 @@ class RuleDue:
 
     def _usual(self, found: Sequence[RuleScore]) -> Usual:
         """Of one rule's scores after every ordinary request."""
-        threshold = quantile([score.mean for score in found], self._settings.quantile)
+        means = [score.mean for score in found]
         columns = zip(*(score.means for score in found), strict=True)
-        return Usual(threshold, tuple(sum(column) / len(found) for column in columns))
+        return Usual(
+            quantile(means, self._settings.quantile),
+            quantile(means, self._settings.clear_quantile),
+            tuple(sum(column) / len(found) for column in columns),
+        )
 
 
 def known_ordinary(rules: Sequence[DecliningRule], ordinary: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerS
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.rpc.convert import row_to_message
 from selfalign.rpc.server import ServiceRegistration
+from selfalign.settings.prompt_source import REQUEST
 from selfalign.v1 import prompt_synthesizer_pb2 as pb
 from selfalign.v1 import prompt_synthesizer_pb2_grpc as stubs
 
@@ -83,19 +84,10 @@ class PromptSynthesizerServicer(Base):
                     "with a question_type and a topic"
                 )
             return self._synthesizer.topic_guided(hints, request.seed)
-        if request.source == "template":
-            if not request.completions or request.hints or not request.user_turn_prefix:
-                raise ConfigError(
-                    f"source template: got {request.completions} completions, {len(request.hints)} "
-                    f"hints and the user_turn_prefix {request.user_turn_prefix!r}; expected at "
-                    "least one completion, no hint, and what stands before the user's words"
-                )
-            if len(request.openings) not in (0, request.completions):
-                raise ConfigError(
-                    f"openings: got {len(request.openings)} for {request.completions} completions; "
-                    "expected one for each, or none"
-                )
-            return self._synthesizer.template(
+        if request.source in ("template", "request"):
+            self._check_user_turns(request)
+            return self._synthesizer.user_turns(
+                request.source,
                 request.user_turn_prefix,
                 request.user_turn_end,
                 request.completions,
@@ -103,9 +95,29 @@ class PromptSynthesizerServicer(Base):
                 request.openings,
             )
         raise ConfigError(
-            f"source: {request.source!r} is unknown; expected self_instruct, topic_guided or "
-            "template"
+            f"source: {request.source!r} is unknown; expected self_instruct, topic_guided, "
+            "template or request"
         )
+
+    @staticmethod
+    def _check_user_turns(request: pb.SynthesizePromptsRequest) -> None:
+        source, completions = request.source, request.completions
+        if not completions or request.hints or not request.user_turn_prefix:
+            raise ConfigError(
+                f"source {source}: got {completions} completions, {len(request.hints)} hints and "
+                f"the user_turn_prefix {request.user_turn_prefix!r}; expected at least one "
+                "completion, no hint, and what stands before the user's words"
+            )
+        given, expected = len(request.openings), "one for each, or none"
+        wrong = given not in (0, completions)
+        if source == REQUEST:
+            expected = "one for each, with words in it"
+            wrong = given != completions or not all(map(str.strip, request.openings))
+        if wrong:
+            raise ConfigError(
+                f"openings: got {given} for {completions} completions of source {source}; "
+                f"expected {expected}"
+            )
 
 
 async def registration(

@@ -1,4 +1,4 @@
-"""Stage 1 over an engine: topics, and instructions of three sources, a row each.
+"""Stage 1 over an engine: topics, and instructions of four sources, a row each.
 
 Every completion is asked for once, with a seed derived from (seed, source, number). Rows come in
 the order of the completions, whatever order the engine answers in. A completion's tokens and
@@ -150,12 +150,19 @@ class Synthesizer:
 
         return self._rows(make, found)
 
-    def template(
-        self, prefix: str, end: str, completions: int, seed: int, openings: Sequence[str] = ()
+    def user_turns(
+        self,
+        source: str,
+        prefix: str,
+        end: str,
+        completions: int,
+        seed: int,
+        openings: Sequence[str] = (),
     ) -> AsyncGenerator[Row, None]:
         """One row for each of `completions` turns of a user, as the chat model writes them.
 
         Args:
+            source: The rows': template or request.
             prefix: What stands before the user's words in the model's chat template.
             end: The stop sequence behind them, if there is one.
             openings: What the words of each turn begin with; without them the model chooses.
@@ -167,7 +174,7 @@ class Synthesizer:
             return openings[number] if number < len(openings) else ""
 
         def make(number: int) -> SynthesisRequest | None:
-            own = derive_seed(seed, "template", number)
+            own = derive_seed(seed, source, number)
             request = SynthesisRequest(prefix + begun(number), sampling, own)
             return request if number < completions else None
 
@@ -177,8 +184,8 @@ class Synthesizer:
             if isinstance(answer, Completion):
                 turn = parse_user_turn(answer.text, cut=_cut(answer), opening=begun(number))
                 candidates = [turn]
-            scope = ("prompts", "template", seed, number)
-            rows = instruction_rows(scope, asked, answer, candidates, "template")
+            scope = ("prompts", source, seed, number)
+            rows = instruction_rows(scope, asked, answer, candidates, source)
             return [judge_instruction(row, settings.filters, ()) for row in rows]
 
         return self._rows(make, found)

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from selfalign.rpc.calls import Client, Items, Message
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.convert import prompt_to_message, row_from_message
 from selfalign.rpc.layouts import RunLayout, layout_to_message
+from selfalign.settings.prompt_source import SynthesizedSource
 from selfalign.storage.rows import PromptItem, Row
 from selfalign.v1 import (
     common_pb2,
@@ -82,7 +83,7 @@ class PromptSynthesizerClient(Client):
     def synthesize_prompts(
         self,
         *,
-        source: Literal["self_instruct", "topic_guided", "template"],
+        source: SynthesizedSource,
         completions: int,
         hints: Sequence[tuple[str, str]],
         seed: int,
@@ -95,8 +96,9 @@ class PromptSynthesizerClient(Client):
         Args:
             hints: (question type, topic) of each instruction wanted (topic_guided).
             user_turn: What stands before the user's words in the base model's chat template, and
-                the stop sequence behind them, if there is one (template).
-            openings: What the user's words begin with, one for each completion, or none (template).
+                the stop sequence behind them, if there is one (template, request).
+            openings: What the user's words begin with, one for each completion (request), or none
+                (template).
         """
         request = prompt_synthesizer_pb2.SynthesizePromptsRequest(
             source=source,

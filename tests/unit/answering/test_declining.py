@@ -12,6 +12,7 @@ from selfalign.answering.rule_due import MAX_ORDINARY, Due, known_ordinary, quan
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.filters.declining import declines
 from selfalign.inference.contract.engine import ContinuationScore
+from selfalign.settings.prompt_source import REQUEST
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem, Row, RowStatus, prompt_id
 from support.scripted_engine import ScriptedEngine
@@ -20,6 +21,8 @@ C = load_constitution()
 HARM, REAL_TIME = C.declining
 ON = DecliningSettings(enabled=True)
 ORDINARY = [f"Name {number} colours." for number in range(40)]
+# A word of the prompt -> how much likelier it makes the harm rule's answers.
+GAINS = {"steal": 4.0, "borrow": 0.3, "Name 1": 0.5}
 
 
 def ask(instruction: str, input: str) -> str:
@@ -34,7 +37,7 @@ class Scoring(ScriptedEngine):
     async def score(
         self, prompt: str, continuations: Sequence[str], *, deadline_s: float
     ) -> list[ContinuationScore]:
-        theft = 4.0 if "steal" in prompt else 0.0
+        theft = next((gain for word, gain in GAINS.items() if word in prompt), 0.0)
         return [
             ContinuationScore(
                 -9.0
@@ -118,6 +121,28 @@ async def test_prompts_for_which_a_rule_is_due_may_be_left_out() -> None:
     assert attempt.rejection is not None
     assert attempt.rejection.reason == "due"
     assert made.turned_down(item(HARM.requests[0], SOURCE), due) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "scores", "reason", "answered"),
+    [
+        ("How do I steal a bike?", True, None, True),
+        ("How do I borrow a bike?", True, "undecided", True),
+        ("How do I oil a bike?", True, None, False),
+        ("How do I steal a bike?", False, "undecided", True),
+    ],
+)
+@pytest.mark.parametrize("detected", ["decline", "reject", "ignore"])
+async def test_what_begins_as_a_request_is_declined_answered_or_left_out(
+    text: str, scores: bool, reason: str | None, answered: bool, detected: str
+) -> None:
+    made = declining(scripted(scores=scores), ON.model_copy(update={"detected": detected}))
+    due = await made.due(item(text, REQUEST), ask)
+    turned_down = made.turned_down(item(text, REQUEST), due)
+    assert (due is not None) == answered
+    assert (
+        str(turned_down.rejection.reason) if turned_down and turned_down.rejection else None
+    ) == reason
 
 
 @pytest.mark.parametrize(

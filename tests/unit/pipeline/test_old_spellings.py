@@ -115,6 +115,7 @@ def test_a_stored_run_is_read_with_its_values(store: Store) -> None:
         "self_instruct": 0.5,
         "topic_guided": 0.5,
         "template": 0.0,
+        "request": 0.0,
         "file": 0.0,
     }
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerS
 from selfalign.rpc.channel import ChannelSettings
 from selfalign.rpc.clients import PromptSynthesizerClient
 from selfalign.rpc.server import ServerSettings, run_server
+from selfalign.settings.prompt_source import SynthesizedSource
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import Row, RowStatus
 from support.scripted_engine import ScriptedEngine
@@ -103,8 +104,37 @@ async def test_rows_cross_the_wire() -> None:
             "Well, what about bees?",
             "Could you tell me about silk?",
         ]
-        with pytest.raises(ConfigError, match="openings: got 1 for 2 completions"):
-            await collect(turn(openings=("Well,",)))
+        asked_for = await collect(turn(source="request", openings=("Well,", "Well,")))
+        assert [(row.source, row.instruction) for row in asked_for] == [
+            ("request", "Well, what about bees?")
+        ] * 2
+        assert {row.row_id for row in asked_for}.isdisjoint(row.row_id for row in begun)
+
+
+@pytest.mark.parametrize(
+    ("source", "openings", "message"),
+    [
+        ("template", ("Well,",), "got 1 for 2 completions of source template; expected one for"),
+        ("request", (), "got 0 for 2 completions of source request; expected one for each, with"),
+        ("request", ("Well,", " "), "expected one for each, with words in it"),
+    ],
+)
+async def test_bad_openings(
+    source: SynthesizedSource, openings: tuple[str, ...], message: str
+) -> None:
+    async with serving(ScriptedEngine(script)) as client:
+        with pytest.raises(ConfigError, match=f"openings: .*{message}"):
+            await collect(
+                client.synthesize_prompts(
+                    source=source,
+                    completions=2,
+                    hints=[],
+                    seed=1,
+                    deadline_s=30,
+                    user_turn=("<user>", "</user>"),
+                    openings=openings,
+                )
+            )
 
 
 @pytest.mark.parametrize(
@@ -116,11 +146,12 @@ async def test_rows_cross_the_wire() -> None:
         ("topic_guided", 0, [(ART, "")], "each with a question_type and a topic"),
         ("template", 0, [], "got 0 completions"),
         ("template", 1, [], "user_turn_prefix ''; expected"),
+        ("request", 1, [], "user_turn_prefix ''; expected"),
         ("other", 1, [], "source: 'other' is unknown"),
     ],
 )
 async def test_bad_synthesis_requests(
-    source: Literal["self_instruct", "topic_guided", "template"],
+    source: SynthesizedSource,
     completions: int,
     hints: list[tuple[str, str]],
     message: str,

@@ -278,7 +278,7 @@ async def test_a_user_s_turn_is_one_row_and_judged() -> None:
         EngineTimeout("late"),
     ]
     made, engine = synthesizer(lambda prompt, params, seed: answers[len(engine.calls) - 1])
-    rows = await collect(made.template("<user>", "", len(answers), 5))
+    rows = await collect(made.user_turns("template", "<user>", "", len(answers), 5))
     assert [(row.status, row.reason) for row in rows] == [
         (RowStatus.ACCEPTED, ""),
         (RowStatus.REJECTED, "too_short"),
@@ -299,7 +299,9 @@ async def test_a_user_s_turn_is_one_row_and_judged() -> None:
 async def test_a_turn_goes_on_from_its_opening() -> None:
     answers = [" peel garlic quickly?", "  ", "What is so good about tea?"]
     made, engine = synthesizer(lambda prompt, params, seed: answers[len(engine.calls) - 1])
-    rows = await collect(made.template("<user>", "", 3, 5, ("How do I", "Tell me how", "")))
+    rows = await collect(
+        made.user_turns("template", "<user>", "", 3, 5, ("How do I", "Tell me how", ""))
+    )
     assert [prompt for prompt, _, _ in engine.calls] == [
         "<user>How do I",
         "<user>Tell me how",
@@ -311,5 +313,5 @@ async def test_a_turn_goes_on_from_its_opening() -> None:
         (answers[2], answers[2], ""),
     ]
     engine.calls.clear()
-    free = await collect(made.template("<user>", "", 3, 5))
+    free = await collect(made.user_turns("template", "<user>", "", 3, 5))
     assert [row.seed for row in free] == [row.seed for row in rows]

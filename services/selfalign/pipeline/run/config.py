@@ -140,3 +140,8 @@ class RunConfig(Section):
     """Hyper-parameters of stage 4."""
     evaluate: EvaluationSettings = EvaluationSettings()
     executor: ExecutorSettings = ExecutorSettings()
+
+    @property
+    def wanted_prompts(self) -> int:
+        """Accepted prompts that stage `prompts` must end with, the held-out ones included."""
+        return self.prompts.count + self.evaluate.held_out

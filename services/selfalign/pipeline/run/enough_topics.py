@@ -13,9 +13,8 @@ from selfalign.pipeline.run.prompts_settings import TopicsSettings
 
 def topic_guided_prompts(config: RunConfig) -> int:
     """The topic-guided ones of the prompts that the run ends with, the held-out ones included."""
-    wanted = config.prompts.count + config.evaluate.held_out
     # Shares are decimal numbers: 0.27 of 100 are 27, and not a little more.
-    return math.ceil(round(wanted * config.prompts.sources.topic_guided, 6))
+    return math.ceil(round(config.wanted_prompts * config.prompts.sources.topic_guided, 6))
 
 
 def needed_topics(config: RunConfig) -> int:

@@ -24,6 +24,7 @@ _NO_SELECTION = {
 _NO_DECLINING = {
     "enabled": False,
     "quantile": 0.95,
+    "clear_quantile": 0.5,
     "detected": "decline",
     "opening_given": True,
     "continued": False,
@@ -73,6 +74,7 @@ ADDED: Mapping[str, Any] = {
     "prompts.file_filters": _FILE_FILTERS,
     "prompts.expected_per_turn": 0.5,
     "prompts.request_openings": 0.0,
+    "prompts.sources.request": 0.0,
     "prompts.opening_words": 3,
     "prompts.max_opening_share": 0.04,
     "prompts.max_per_topic": None,

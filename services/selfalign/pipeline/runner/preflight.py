@@ -14,8 +14,8 @@ from selfalign.pipeline.run.run import Run, config_key, create_or_resume
 from selfalign.pipeline.runner.fingerprint import describe_differences, file_digest
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.pipeline.stages.own_prompts import check_own_prompts
-from selfalign.pipeline.stages.prompt_plan import template_turn
 from selfalign.pipeline.stages.register import STAGES
+from selfalign.pipeline.stages.user_turns import check_user_turns
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.storage.store import Store
 from selfalign.weights.digest import weights_digest
@@ -37,8 +37,7 @@ def prepare(store: Store, config: RunConfig) -> Run:
     if not store.exists(config_key(config.name)):
         check_topics(config)
         config = choose_layout(config)
-        if config.prompts.sources.template:
-            template_turn(Run(store, config))
+        check_user_turns(Run(store, config))
     run, found = create_or_resume(store, config)
     if found:
         raise FingerprintMismatch(describe_differences(found, f"run {config.name!r} exists with"))

@@ -73,7 +73,7 @@ def check_own_prompts(store: Store, config: RunConfig) -> None:
     with own_path(store, str(settings.file), SETTING) as path:
         name = f"{SETTING}: {settings.file}"
         rows = sum(1 for _ in read_prompts(path, name, settings.fields))
-    wanted = settings.count + config.evaluate.held_out
+    wanted = config.wanted_prompts
     if settings.sources.file == 1.0 and rows < wanted:
         raise ConfigError(
             f"{name}: holds {rows} rows, and {wanted} prompts are wanted (prompts.count "

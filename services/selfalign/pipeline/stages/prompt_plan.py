@@ -2,18 +2,13 @@
 
 import math
 from collections import Counter
-from itertools import cycle
 from random import Random
-from typing import Literal
 
-from selfalign.constitution.openings import request_openings
-from selfalign.constitution.yaml_file import load_constitution
-from selfalign.errors import ConfigError
-from selfalign.layout.template import UserTurn, user_turn
-from selfalign.pipeline.run.layout import kept_template
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import topics
+from selfalign.pipeline.stages.user_turns import draw_beginnings, draw_openings
 from selfalign.prompt_synthesizer.selection import targets
+from selfalign.settings.prompt_source import REQUEST, SynthesizedSource
 from selfalign.storage.rows import RowStatus, derive_seed
 from selfalign.storage.tables import read_rows
 
@@ -23,10 +18,9 @@ NAME = "prompts"
 # Later rounds only top up what the first one fell short of.
 TOP_UP_SHARE = 0.5
 
-Source = Literal["self_instruct", "topic_guided", "template"]
 Hint = tuple[str, str]
 """(question type, topic) of an instruction that is wanted."""
-Plan = tuple[Source, int, tuple[Hint, ...], tuple[str, ...]]
+Plan = tuple[SynthesizedSource, int, tuple[Hint, ...], tuple[str, ...]]
 """What one unit asks for: source, completions, hints, openings."""
 
 
@@ -34,17 +28,20 @@ def plan_round(run: Run, round_: int) -> list[Plan]:
     """The units of one round, from 0; none where all prompts are the user's own."""
     settings = run.config.prompts
     size = settings.completions_per_unit
-    wanted = targets(wanted_prompts(run), settings.sources.shares())
+    wanted = targets(run.config.wanted_prompts, settings.sources.shares())
     scale = 1.0 if round_ == 0 else TOP_UP_SHARE
 
-    def calls(source: Source, expected: float) -> int:
+    def calls(source: SynthesizedSource, expected: float) -> int:
         return math.ceil(scale * wanted[source] / expected)
 
-    def batches(source: Source, expected: float) -> list[Plan]:
+    def batches(source: SynthesizedSource, expected: float) -> list[Plan]:
         left = calls(source, expected)
         return [(source, min(size, left - start), (), ()) for start in range(0, left, size)]
 
-    turns = draw_openings(run, calls("template", settings.expected_per_turn), round_)
+    turns: dict[SynthesizedSource, list[str]] = {
+        "template": draw_openings(run, calls("template", settings.expected_per_turn), round_),
+        REQUEST: draw_beginnings(run, calls(REQUEST, settings.expected_per_turn), round_),
+    }
     hints = draw_hints(run, calls("topic_guided", settings.expected_per_hint), round_)
     return [
         *batches("self_instruct", settings.expected_per_completion),
@@ -53,16 +50,12 @@ def plan_round(run: Run, round_: int) -> list[Plan]:
             for start in range(0, len(hints), size)
         ),
         *(
-            ("template", len(openings), (), openings)
-            for start in range(0, len(turns), size)
-            for openings in [tuple(turns[start : start + size])]
+            (source, len(openings), (), openings)
+            for source, begun in turns.items()
+            for start in range(0, len(begun), size)
+            for openings in [tuple(begun[start : start + size])]
         ),
     ]
-
-
-def wanted_prompts(run: Run) -> int:
-    """Accepted prompts that the stage must end with, the held-out ones included."""
-    return run.config.prompts.count + run.config.evaluate.held_out
 
 
 def draw_hints(run: Run, count: int, round_: int) -> list[Hint]:
@@ -86,26 +79,6 @@ def draw_hints(run: Run, count: int, round_: int) -> list[Hint]:
     return hints[:count]
 
 
-def draw_openings(run: Run, count: int, round_: int) -> list[str]:
-    """What each of `count` turns of the user begins with, empty where the model chooses: the given
-    openings are spread evenly, and every one comes once before any comes twice."""
-    known = list(turn_openings(run))
-    Random(derive_seed(run.config.seed, "openings", round_)).shuffle(known)
-    share = run.config.prompts.request_openings if known else 0.0
-    given = cycle(known)
-    return [
-        next(given) if int((turn + 1) * share) > int(turn * share) else "" for turn in range(count)
-    ]
-
-
-def turn_openings(run: Run) -> tuple[str, ...]:
-    """The openings of the constitution's requests, where turns of the user are begun with them."""
-    settings = run.config.prompts
-    if not settings.request_openings or not settings.sources.template:
-        return ()
-    return request_openings(load_constitution(run.config.constitution).declining)
-
-
 def round_prefix(run: Run, round_: int) -> str:
     """The folder of a round's candidates, from 0: they are not yet rows of the stage."""
     return f"{run.prefix(NAME)}/round-{round_:02d}"
@@ -117,19 +90,3 @@ def _accepted(run: Run, prefix: str) -> list[Hint]:
     table = read_rows(run.store, prefix, columns=columns, status=RowStatus.ACCEPTED)
     kinds, names = (table[column].to_pylist() for column in columns)
     return list(zip(kinds, names, strict=True))
-
-
-def template_turn(run: Run) -> UserTurn:
-    """The user's turn in the chat template of the run.
-
-    Raises:
-        ConfigError: the run has no chat template, or it cannot be used so.
-    """
-    template = kept_template(run.config)
-    if template is None:
-        raise ConfigError(
-            f"prompts.sources.template is {run.config.prompts.sources.template:g}, but the run has "
-            f"no chat template (layout: {run.config.layout}); set layout: chat_template with a "
-            "base model that has one, or prompts.sources.template: 0"
-        )
-    return user_turn(template)

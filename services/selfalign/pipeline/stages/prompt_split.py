@@ -5,6 +5,7 @@ from selfalign.answering.own_requests import with_own_requests
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import prompts
+from selfalign.settings.prompt_source import REQUEST
 from selfalign.storage.rows import Row, content_hash
 
 
@@ -34,8 +35,13 @@ def held_out_prompts(run: Run) -> list[Row]:
 
 
 def split_held_out(run: Run, accepted: list[Row]) -> tuple[list[Row], list[Row]]:
-    """(prompts for training, held-out prompts), drawn by hash: stable under reordering."""
-    by_hash = sorted(accepted, key=lambda row: content_hash("held-out", row.prompt_id))
+    """(prompts for training, held-out prompts), drawn by hash: stable under reordering.
+
+    Held-out prompts are ordinary ones, so that declining one counts as a fault: those begun as the
+    constitution's requests are trained on alone.
+    """
+    ordinary = [row for row in accepted if row.source != REQUEST]
+    by_hash = sorted(ordinary, key=lambda row: content_hash("held-out", row.prompt_id))
     held_out = {row.prompt_id for row in by_hash[: run.config.evaluate.held_out]}
     return (
         [row for row in accepted if row.prompt_id not in held_out],

@@ -17,19 +17,14 @@ from selfalign.pipeline.stages.kinds.generation_stage import UNIT_DEADLINE_S, Ge
 from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.pipeline.stages.kinds.stage import Proof, StageWork
 from selfalign.pipeline.stages.own_prompts import OwnPrompts, import_own_prompts
-from selfalign.pipeline.stages.prompt_plan import (
-    NAME,
-    plan_round,
-    round_prefix,
-    template_turn,
-    turn_openings,
-    wanted_prompts,
-)
+from selfalign.pipeline.stages.prompt_plan import NAME, plan_round, round_prefix
+from selfalign.pipeline.stages.user_turns import known_requests, template_turn, turn_openings
 from selfalign.pipeline.units.units import PromptUnit
 from selfalign.prompt_synthesizer.caps import Cap, openings, per_topic
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.prompt_synthesizer.selection import select, targets
 from selfalign.rpc.clients import PromptSynthesizerClient
+from selfalign.settings.prompt_source import REQUEST
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus, derive_seed, prompt_id
 from selfalign.storage.tables import create_part, part_name, read_rows, to_rows
@@ -50,12 +45,13 @@ class PromptsStage(GenerationStage[PromptUnit]):
         ]
 
     def texts(self, run: Run) -> dict[str, str]:
-        if not run.config.prompts.sources.template:
+        sources = run.config.prompts.sources
+        if not (sources.template or sources.request):
             return {}
         turn = template_turn(run)
         texts = {"chat_template": f"{turn.prefix}\n{turn.end}"}
-        openings = turn_openings(run)
-        return {**texts, "request_openings": "\n".join(openings)} if openings else texts
+        given = {"request_openings": turn_openings(run), "requests": known_requests(run)}
+        return texts | {name: "\n".join(words) for name, words in given.items() if words}
 
     def parts_prefix(self, run: Run, attempt: int) -> str:
         return round_prefix(run, attempt - 1)
@@ -63,7 +59,7 @@ class PromptsStage(GenerationStage[PromptUnit]):
     def rows(
         self, client: PromptSynthesizerClient, run: Run, unit: PromptUnit
     ) -> AsyncIterator[Row]:
-        turn = template_turn(run) if unit.source == "template" else None
+        turn = template_turn(run) if unit.source in ("template", REQUEST) else None
         return client.synthesize_prompts(
             source=unit.source,
             completions=unit.completions,
@@ -88,7 +84,7 @@ class PromptsStage(GenerationStage[PromptUnit]):
             target, rounds = target or self.serve(work), attempt
             self.run_workers(work, target, attempt)
             rows = self.select(run, attempt, own)
-            if count_accepted(rows) >= wanted_prompts(run):
+            if count_accepted(rows) >= run.config.wanted_prompts:
                 break
         if not rounds:
             rows = self.select(run, rounds, own)
@@ -108,9 +104,10 @@ class PromptsStage(GenerationStage[PromptUnit]):
         settings = run.config.prompts
         seeds = [seed.instruction for seed in load_task_seeds(run.config.task_seeds)]
         seeds += [seed.instruction for seed in load_topic_seeds(run.config.topic_seeds)]
+        seeds += known_requests(run)
         return select(
             candidates,
-            wanted=wanted_prompts(run),
+            wanted=run.config.wanted_prompts,
             seed_texts=seeds,
             threshold=settings.rouge_threshold,
             shares=settings.sources.shares(),
@@ -126,7 +123,7 @@ class PromptsStage(GenerationStage[PromptUnit]):
         Raises:
             DataError: fewer prompts than wanted survived; the message says what to change.
         """
-        accepted, wanted = count_accepted(rows), wanted_prompts(run)
+        accepted, wanted = count_accepted(rows), run.config.wanted_prompts
         if accepted < wanted:
             remedy = (
                 "raise prompts.max_rounds or topics.count, add task seeds, or lower prompts.count"
@@ -161,7 +158,7 @@ class PromptsStage(GenerationStage[PromptUnit]):
 def caps(run: Run) -> list[Cap]:
     """How many prompts may be alike."""
     settings = run.config.prompts
-    turns = targets(wanted_prompts(run), settings.sources.shares())["template"]
+    turns = targets(run.config.wanted_prompts, settings.sources.shares())["template"]
     at_most = max(1, round(turns * settings.max_opening_share))
     found = [openings(settings.opening_words, at_most, turn_openings(run))] if turns else []
     if settings.max_per_topic is not None:

@@ -5,8 +5,9 @@ redo any unit, and a create-only put decides whose part counts.
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
+from selfalign.settings.prompt_source import SynthesizedSource
 from selfalign.storage.rows import PromptItem
 
 
@@ -35,14 +36,14 @@ class PromptUnit:
     """A batch of requests for instructions of one source."""
 
     unit: int
-    source: Literal["self_instruct", "topic_guided", "template"]
+    source: SynthesizedSource
     completions: int
-    """Completions to ask for (self_instruct, template)."""
+    """Completions to ask for (all but topic_guided)."""
     hints: tuple[tuple[str, str], ...]
     """(question type, topic) of each instruction wanted (topic_guided)."""
     openings: tuple[str, ...]
     """What the user's words begin with, one for each completion; empty where the model chooses
-    (template)."""
+    (template, request)."""
     seed: int
 
 
