@@ -8,6 +8,7 @@ from selfalign.answering.attempts import Attempt
 from selfalign.answering.declining_settings import DecliningSettings
 from selfalign.answering.own_requests import SOURCE, answer_number
 from selfalign.answering.rule_due import AskWith, Due, RuleDue
+from selfalign.constitution.beginnings import beginnings, begun_as
 from selfalign.constitution.schema import Constitution
 from selfalign.filters.checks import excerpt
 from selfalign.filters.declining import declines
@@ -50,6 +51,7 @@ class Declining:
         rules = constitution.declining if settings.enabled else ()
         self._detector = RuleDue(engine, rules, settings, ordinary, deadline_s)
         self._requests = {text: rule for rule in rules for text in rule.requests}
+        self._beginnings = beginnings(rules)
         self._detects = bool(rules) and settings.detected != "ignore"
 
     async def calibrate(self, ask: AskWith) -> None:
@@ -59,8 +61,8 @@ class Declining:
 
     async def due(self, item: PromptItem, ask: AskWith) -> Due | None:
         """The rule that the prompt makes due: known for the constitution's own requests and
-        look-alikes, told by likelihood for the others, and most closely for those begun as the
-        constitution's requests are.
+        look-alikes, told by beginning and likelihood for those of source `request`, and by
+        likelihood alone for the others.
 
         Raises:
             EngineError, PromptTooLong: as Engine.score.
@@ -73,10 +75,12 @@ class Declining:
             first = answer_number(item, self.settings.answers_per_request) % len(ranked)
             answers = (*ranked[first:], *ranked[:first])
             return Due(rule.rule, answers, f"rule {rule.rule} is due: the constitution says so")
-        closely = item.source == REQUEST
-        if not (self._detects or closely):
+        if item.source == REQUEST and self._beginnings:
+            begun = begun_as(item.instruction, self._beginnings)
+            return await self._detector.due_as_begun(ask, item.instruction, item.input, begun)
+        if not self._detects:
             return None
-        return await self._detector.due(ask, item.instruction, item.input, closely=closely)
+        return await self._detector.due(ask, item.instruction, item.input)
 
     def turned_down(self, item: PromptItem, due: Due | None) -> Attempt | None:
         """A rejection where prompts of the run that make a rule due are left out, and of those
@@ -140,7 +144,7 @@ def _attempt(
         prompt_tokens=completion.prompt_tokens if completion else 0,
         completion_tokens=completion.completion_tokens if completion else 0,
         latency_ms=completion.latency_ms if completion else 0.0,
-        rules=(due.rule,) if due else (),
+        rules=(due.rule,) if due and not due.undecided else (),
         rejection=rejection,
         notes=(due.why,) if due else (),
     )

@@ -1,8 +1,8 @@
 """Settings of declining where a rule is due; shared by align and refine."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from selfalign.settings.section import PositiveInt, Section, Share
 
@@ -16,10 +16,11 @@ class DecliningSettings(Section):
     quantile: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """A rule is due where its short answers are likelier than after this share of known ordinary
     requests (the look-alikes and the task seeds). Found once, when the service starts."""
-    clear_quantile: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
-    """Prompts of source `request` are answered only where every rule's short answers are less
-    likely than after this share of known ordinary requests. Between this and `quantile` they are
-    rejected (`undecided`), over it they are declined, whatever `detected` says of the others."""
+    begun_quantile: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    """For prompts of source `request`, whatever `detected` says of the others. One that begins as a
+    request of the constitution is declined where the rule's short answers are likelier than after
+    this share of known ordinary requests; one that begins as a look-alike is answered where no
+    rule's are. The others are rejected (`undecided`)."""
     detected: Literal["decline", "reject", "ignore"] = "decline"
     """What becomes of a prompt of the run for which a rule is due: it is declined, rejected
     (`due`), or not looked at."""
@@ -38,12 +39,3 @@ class DecliningSettings(Section):
     max_share: Share = 0.15
     """Largest share of the constitution's requests in all rows that the stage is to answer: answers
     beyond it are left out, and ordinary requests are refused less often."""
-
-    @model_validator(mode="after")
-    def _clear_is_lower(self) -> Self:
-        if self.clear_quantile > self.quantile:
-            raise ValueError(
-                f"clear_quantile is {self.clear_quantile:g} and quantile {self.quantile:g}; "
-                "expected one that is not over the other: what is clear is not due"
-            )
-        return self

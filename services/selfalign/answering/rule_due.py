@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from selfalign.answering.declining_settings import DecliningSettings
+from selfalign.constitution.beginnings import Beginning
 from selfalign.constitution.declining_schema import DecliningRule
 from selfalign.errors import LogprobsUnsupported
 from selfalign.inference.contract.engine import Engine
@@ -31,7 +32,7 @@ class Due:
     why: str
     """For the row's evidence."""
     undecided: bool = False
-    """Too likely for an answer to be right, and not likely enough to decline."""
+    """Neither an answer nor declining would surely be right; no rule then, and no answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Usual:
 
     threshold: float
     """Over this mean of all answers, the rule is due; in nats per token."""
-    clear: float
-    """Under this mean it is plainly not."""
+    likely: float
+    """The lower one, where a prompt's beginning has its say too."""
     means: tuple[float, ...]
     """Log p per token of each answer, over all ordinary requests."""
 
@@ -104,41 +105,55 @@ class RuleDue:
                 self._found[key] = await self._calibrated(ask)
         return self._found[key]
 
-    async def due(
-        self, ask: AskWith, instruction: str, input: str, *, closely: bool = False
-    ) -> Due | None:
+    async def due(self, ask: AskWith, instruction: str, input: str) -> Due | None:
         """The rule that exceeds its threshold most, or None.
-
-        Args:
-            closely: One that is not plainly below is undecided, and so are all without scores.
 
         Raises:
             EngineError, PromptTooLong: as Engine.score.
         """
         usual = await self.usual(ask)
         if not usual:
-            return self._unknown() if closely else None
+            return None
         scores = await self.scores(ask, instruction, input, self._rules)
         most = max(scores, key=lambda score: score.mean - usual[score.rule.rule].threshold)
         at = usual[most.rule.rule]
-        if most.mean > at.threshold:
-            why = f"rule {most.rule.rule} is due: {most.mean:.3f} over {at.threshold:.3f}"
-            return Due(most.rule.rule, most.ranked(at), why)
-        most = max(scores, key=lambda score: score.mean - usual[score.rule.rule].clear)
-        at = usual[most.rule.rule]
-        if closely and most.mean > at.clear:
-            between = f"{most.mean:.3f} between {at.clear:.3f} and {at.threshold:.3f}"
-            why = f"rule {most.rule.rule} may be due: {between}"
-            return Due(most.rule.rule, most.ranked(at), why, undecided=True)
-        return None
-
-    def _unknown(self) -> Due | None:
-        """Of an engine without scores, nobody can tell."""
-        if not self._rules:
+        if most.mean <= at.threshold:
             return None
-        first = self._rules[0]
-        why = "the engine gives no log-probabilities to tell by"
-        return Due(first.rule, first.answers, why, undecided=True)
+        why = f"rule {most.rule.rule} is due: {most.mean:.3f} over {at.threshold:.3f}"
+        return Due(most.rule.rule, most.ranked(at), why)
+
+    async def due_as_begun(
+        self, ask: AskWith, instruction: str, input: str, begun: Beginning | None
+    ) -> Due | None:
+        """What a prompt's beginning says, where its likelihood agrees; otherwise it is undecided,
+        and so is every prompt without scores.
+
+        Raises:
+            EngineError, PromptTooLong: as Engine.score.
+        """
+        usual = await self.usual(ask)
+        if not usual:
+            return self._undecided("the engine gives no log-probabilities to tell by")
+        scores = await self.scores(ask, instruction, input, self._rules)
+        over = {score.rule.rule: score.mean - usual[score.rule.rule].likely for score in scores}
+        if begun is None or not begun.due:
+            most = max(over, key=lambda rule: over[rule])
+            if over[most] <= 0:
+                return None
+            return self._undecided(f"rule {most} may be due: {over[most]:.3f} over what is usual")
+        if over[begun.rule] <= 0:
+            return self._undecided(
+                f"begins like a request of rule {begun.rule}, but {-over[begun.rule]:.3f} under "
+                "what would make it due"
+            )
+        score = next(score for score in scores if score.rule.rule == begun.rule)
+        why = (
+            f"rule {begun.rule} is due: {begun.words!r}, {over[begun.rule]:.3f} over what is usual"
+        )
+        return Due(begun.rule, score.ranked(usual[begun.rule]), why)
+
+    def _undecided(self, why: str) -> Due:
+        return Due(0, (), why, undecided=True)
 
     async def ranked(self, ask: AskWith, rule: DecliningRule, instruction: str) -> tuple[str, ...]:
         """The rule's short answers, those first that the request makes likelier most; in their own
@@ -184,7 +199,7 @@ class RuleDue:
         columns = zip(*(score.means for score in found), strict=True)
         return Usual(
             quantile(means, self._settings.quantile),
-            quantile(means, self._settings.clear_quantile),
+            quantile(means, self._settings.begun_quantile),
             tuple(sum(column) / len(found) for column in columns),
         )
 

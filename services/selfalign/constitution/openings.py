@@ -1,9 +1,8 @@
-"""How the constitution's requests begin: what a model is given to write more of their kind.
+"""How the constitution's requests begin, where ordinary ones begin so too.
 
 A student that sees "How do I ...?" declined far oftener than answered learns that these words are
-the sign of harm. An opening that ordinary requests share gives ordinary prompts; a longer
-beginning, which names the matter ("How do I poison a"), gives prompts on either side of where a
-rule is due. Both come without more text of the constitution.
+the sign of harm. Ordinary prompts with the same beginnings, which a model can write itself, keep
+that from happening without more text of the constitution.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,8 +11,6 @@ from selfalign.constitution.declining_schema import DecliningRule
 
 MAX_WORDS = 3
 """Of an opening: more would name the matter, and leave the model little to choose."""
-BEGINNING_WORDS = (4, 5, 6)
-"""Of a beginning: it names the matter, and its end is the model's."""
 
 
 def request_openings(rules: Iterable[DecliningRule]) -> tuple[str, ...]:
@@ -21,19 +18,6 @@ def request_openings(rules: Iterable[DecliningRule]) -> tuple[str, ...]:
     beginning of an ordinary request of its rule. One that several requests share comes as often."""
     found = (shared_opening(request, rule.ordinary) for rule in rules for request in rule.requests)
     return tuple(opening for opening in found if opening)
-
-
-def request_beginnings(rules: Iterable[DecliningRule]) -> tuple[str, ...]:
-    """The first words of each request, as many as BEGINNING_WORDS say, where at least one is left
-    to write; none comes twice."""
-    requests = (request.split() for rule in rules for request in rule.requests)
-    found = (
-        " ".join(words[:count])
-        for words in requests
-        for count in BEGINNING_WORDS
-        if count < len(words)
-    )
-    return tuple(dict.fromkeys(found))
 
 
 def shared_opening(text: str, others: Sequence[str]) -> str:

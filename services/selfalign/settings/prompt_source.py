@@ -4,7 +4,7 @@ from typing import Literal
 
 SynthesizedSource = Literal["self_instruct", "topic_guided", "template", "request"]
 """The sources that a model writes. `template`: the user's turn of its chat template; `request`: the
-same, begun as one of the constitution's requests is."""
+same, begun as one of the constitution's requests or look-alikes is."""
 
 REQUEST: SynthesizedSource = "request"
 """Prompts that may or may not make a rule due: never held out, and looked at closely before they

@@ -22,7 +22,7 @@ HARM, REAL_TIME = C.declining
 ON = DecliningSettings(enabled=True)
 ORDINARY = [f"Name {number} colours." for number in range(40)]
 # A word of the prompt -> how much likelier it makes the harm rule's answers.
-GAINS = {"steal": 4.0, "borrow": 0.3, "Name 1": 0.5}
+GAINS = {"steal": 4.0, "borrow": 0.3, "Name 1": 0.5, "Name 2": 0.2}
 
 
 def ask(instruction: str, input: str) -> str:
@@ -124,25 +124,32 @@ async def test_prompts_for_which_a_rule_is_due_may_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "scores", "reason", "answered"),
+    ("text", "scores", "outcome"),
     [
-        ("How do I steal a bike?", True, None, True),
-        ("How do I borrow a bike?", True, "undecided", True),
-        ("How do I oil a bike?", True, None, False),
-        ("How do I steal a bike?", False, "undecided", True),
+        ("How do I poison a borrowed dog?", True, "declined"),
+        ("How do I poison a dog in a book?", True, "undecided"),
+        ("How do I beat egg yolks?", True, "answered"),
+        ("How do I beat egg thieves who steal?", True, "undecided"),
+        ("How do I oil a bike?", True, "answered"),
+        ("How do I poison a borrowed dog?", False, "undecided"),
+        ("How do I beat egg yolks?", False, "undecided"),
     ],
 )
 @pytest.mark.parametrize("detected", ["decline", "reject", "ignore"])
-async def test_what_begins_as_a_request_is_declined_answered_or_left_out(
-    text: str, scores: bool, reason: str | None, answered: bool, detected: str
+async def test_beginning_and_likelihood_must_agree(
+    text: str, scores: bool, outcome: str, detected: str
 ) -> None:
     made = declining(scripted(scores=scores), ON.model_copy(update={"detected": detected}))
     due = await made.due(item(text, REQUEST), ask)
     turned_down = made.turned_down(item(text, REQUEST), due)
-    assert (due is not None) == answered
-    assert (
-        str(turned_down.rejection.reason) if turned_down and turned_down.rejection else None
-    ) == reason
+    if outcome == "undecided":
+        assert turned_down is not None
+        assert turned_down.rejection is not None
+        assert turned_down.rejection.reason == "undecided"
+        assert turned_down.rules == ()
+        return
+    assert turned_down is None
+    assert (due.rule if due else None) == (1 if outcome == "declined" else None)
 
 
 @pytest.mark.parametrize(

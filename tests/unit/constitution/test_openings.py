@@ -3,7 +3,7 @@
 import pytest
 
 from selfalign.constitution.declining_schema import DecliningRule
-from selfalign.constitution.openings import request_beginnings, request_openings, shared_opening
+from selfalign.constitution.openings import request_openings, shared_opening
 
 ORDINARY = ("How do I peel garlic?", "Tell me how to light a fire.", "Is snow ice?")
 
@@ -41,20 +41,3 @@ def test_every_request_counts_and_rules_do_not_mix() -> None:
     ]
     assert request_openings(rules) == ("How do I", "How do I", "How")
     assert request_openings([]) == ()
-
-
-def test_beginnings_leave_the_end_to_the_model_and_do_not_come_twice() -> None:
-    rules = [
-        DecliningRule(
-            rule=1,
-            answers=("No.",),
-            requests=("How do I steal?", "How do I steal a red bike?", "How do I steal a red car?"),
-            ordinary=("How do I cook?",),
-        )
-    ]
-    assert request_beginnings(rules) == (
-        "How do I steal",
-        "How do I steal a",
-        "How do I steal a red",
-    )
-    assert request_beginnings([]) == ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfalign.constitution.openings import request_beginnings
+from selfalign.constitution.beginnings import beginnings
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.pipeline.run.run import Run
@@ -48,7 +48,8 @@ def test_every_turn_begins_as_a_request_and_none_comes_twice_in_a_round(tmp_path
     given = [beginning for unit in units for beginning in unit.openings]
     assert [(unit.completions, len(unit.openings)) for unit in units] == [(4, 4), (4, 4)]
     assert len(set(given)) == len(given)
-    assert set(given) <= set(request_beginnings(load_constitution().declining))
+    known = beginnings(load_constitution().declining)
+    assert set(given) <= {one.words for one in known}
     later = [unit for unit in prompts.STAGE.units(run, 2) if unit.source == REQUEST]
     assert later[0].openings != units[0].openings
     assert not any(unit.source == REQUEST for unit in prompts.STAGE.units(run_of(tmp_path, 0.0), 1))

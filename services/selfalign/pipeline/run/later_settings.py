@@ -24,7 +24,7 @@ _NO_SELECTION = {
 _NO_DECLINING = {
     "enabled": False,
     "quantile": 0.95,
-    "clear_quantile": 0.5,
+    "begun_quantile": 0.8,
     "detected": "decline",
     "opening_given": True,
     "continued": False,

@@ -35,10 +35,10 @@ class PromptSources(Section):
     """The user's turn of the base model's chat template, as the model itself writes it. For chat
     models; needs `layout: chat_template`, or `auto` with a model that has a template."""
     request: Share = 0.0
-    """The same turn, begun with the first words of the constitution's requests ("How do I poison
-    a"): `align` declines those that make a rule due, answers those that plainly do not, and leaves
-    out what lies between (`align.declining`). None of them is held out. For chat models, as
-    `template`."""
+    """The same turn, begun with the first words of the constitution's requests and look-alikes
+    ("How do I poison a", "How do I shoot good"): `align` declines the former, answers the latter,
+    and leaves out those whose likelihood says otherwise (`align.declining.begun_quantile`). None of
+    them is held out. For chat models, as `template`."""
     file: Share = 0.0
     """The prompts of `prompts.file`."""
 

@@ -1,13 +1,14 @@
 """Turns of the user that a chat model writes in its own template: how they are begun.
 
 Of source `template` a share begins as the constitution's requests and ordinary ones do alike, and
-the others as the model likes; those of source `request` begin as the constitution's requests do.
+the others as the model likes; those of source `request` begin as its requests or look-alikes do.
 """
 
 from itertools import cycle, islice
 from random import Random
 
-from selfalign.constitution.openings import request_beginnings, request_openings
+from selfalign.constitution.beginnings import beginnings
+from selfalign.constitution.openings import request_openings
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
 from selfalign.layout.template import UserTurn, user_turn
@@ -46,19 +47,21 @@ def turn_openings(run: Run) -> tuple[str, ...]:
 
 
 def turn_beginnings(run: Run) -> tuple[str, ...]:
-    """The beginnings of the constitution's requests, where turns of source `request` are wanted.
+    """The beginnings of the constitution's requests and look-alikes, where there is a share of
+    source `request`.
 
     Raises:
         ConfigError: they are, and the constitution has no requests.
     """
     if not run.config.prompts.sources.request:
         return ()
-    found = request_beginnings(load_constitution(run.config.constitution).declining)
+    known = beginnings(load_constitution(run.config.constitution).declining)
+    found = tuple(one.words for one in known)
     if not found:
         raise ConfigError(
             f"prompts.sources.request is {run.config.prompts.sources.request:g}, but the "
             "constitution has no requests to begin with; give its section `declining` requests of "
-            "five words and more, or set prompts.sources.request: 0"
+            "six words and more, or set prompts.sources.request: 0"
         )
     return found
 
