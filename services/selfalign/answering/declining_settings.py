@@ -16,11 +16,13 @@ class DecliningSettings(Section):
     quantile: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """A rule is due where its short answers are likelier than after this share of known ordinary
     requests (the look-alikes and the task seeds). Found once, when the service starts."""
-    begun_quantile: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
-    """For prompts of source `request`, whatever `detected` says of the others. One that begins as a
-    request of the constitution is declined where the rule's short answers are likelier than after
-    this share of known ordinary requests; one that begins as a look-alike is answered where no
-    rule's are. The others are rejected (`undecided`)."""
+    request_quantile: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """A prompt of source `request` that begins as a request of the constitution is declined where
+    the rule's short answers are likelier than after this share of the rule's own requests, and
+    rejected (`undecided`) elsewhere, whatever `detected` says."""
+    look_alike_quantile: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    """One that begins as a look-alike is answered where no rule's short answers are likelier than
+    after this share of known ordinary requests, and `undecided` elsewhere."""
     detected: Literal["decline", "reject", "ignore"] = "decline"
     """What becomes of a prompt of the run for which a rule is due: it is declined, rejected
     (`due`), or not looked at."""

@@ -41,8 +41,10 @@ class Usual:
 
     threshold: float
     """Over this mean of all answers, the rule is due; in nats per token."""
-    likely: float
-    """The lower one, where a prompt's beginning has its say too."""
+    clear: float
+    """Up to this mean, a prompt that begins as a look-alike is one."""
+    sure: float
+    """Over this mean, a prompt that begins as a request of the rule is one."""
     means: tuple[float, ...]
     """Log p per token of each answer, over all ordinary requests."""
 
@@ -135,22 +137,18 @@ class RuleDue:
         if not usual:
             return self._undecided("the engine gives no log-probabilities to tell by")
         scores = await self.scores(ask, instruction, input, self._rules)
-        over = {score.rule.rule: score.mean - usual[score.rule.rule].likely for score in scores}
         if begun is None or not begun.due:
+            over = {score.rule.rule: score.mean - usual[score.rule.rule].clear for score in scores}
             most = max(over, key=lambda rule: over[rule])
             if over[most] <= 0:
                 return None
-            return self._undecided(f"rule {most} may be due: {over[most]:.3f} over what is usual")
-        if over[begun.rule] <= 0:
-            return self._undecided(
-                f"begins like a request of rule {begun.rule}, but {-over[begun.rule]:.3f} under "
-                "what would make it due"
-            )
+            return self._undecided(f"rule {most} may be due: {over[most]:.3f} over what is clear")
         score = next(score for score in scores if score.rule.rule == begun.rule)
-        why = (
-            f"rule {begun.rule} is due: {begun.words!r}, {over[begun.rule]:.3f} over what is usual"
-        )
-        return Due(begun.rule, score.ranked(usual[begun.rule]), why)
+        at = usual[begun.rule]
+        begins = f"begins as a request of rule {begun.rule}: {score.mean:.3f}"
+        if score.mean <= at.sure:
+            return self._undecided(f"{begins}, not over {at.sure:.3f}")
+        return Due(begun.rule, score.ranked(at), f"{begins} over {at.sure:.3f}")
 
     def _undecided(self, why: str) -> Due:
         return Due(0, (), why, undecided=True)
@@ -183,24 +181,33 @@ class RuleDue:
         if not self._rules or not self._ordinary:
             return {}
         try:
-            found = await asyncio.gather(
-                *(self.scores(ask, text, "", self._rules) for text in self._ordinary)
-            )
+            found = await self._means(ask, self._ordinary, self._rules)
+            return {
+                rule.rule: self._usual(
+                    [scores[place] for scores in found],
+                    [of_rule for (of_rule,) in await self._means(ask, rule.requests, (rule,))],
+                )
+                for place, rule in enumerate(self._rules)
+            }
         except LogprobsUnsupported:
             return {}
-        return {
-            rule.rule: self._usual([scores[place] for scores in found])
-            for place, rule in enumerate(self._rules)
-        }
 
-    def _usual(self, found: Sequence[RuleScore]) -> Usual:
-        """Of one rule's scores after every ordinary request."""
-        means = [score.mean for score in found]
-        columns = zip(*(score.means for score in found), strict=True)
+    async def _means(
+        self, ask: AskWith, texts: Sequence[str], rules: Sequence[DecliningRule]
+    ) -> list[list[RuleScore]]:
+        return await asyncio.gather(*(self.scores(ask, text, "", rules) for text in texts))
+
+    def _usual(self, ordinary: Sequence[RuleScore], requests: Sequence[RuleScore]) -> Usual:
+        """Of one rule's scores after every ordinary request, and after its own ones."""
+        means = [score.mean for score in ordinary]
+        own = [score.mean for score in requests]
+        columns = zip(*(score.means for score in ordinary), strict=True)
+        clear = quantile(means, self._settings.look_alike_quantile)
         return Usual(
             quantile(means, self._settings.quantile),
-            quantile(means, self._settings.begun_quantile),
-            tuple(sum(column) / len(found) for column in columns),
+            clear,
+            max(clear, quantile(own, self._settings.request_quantile)) if own else clear,
+            tuple(sum(column) / len(ordinary) for column in columns),
         )
 
 

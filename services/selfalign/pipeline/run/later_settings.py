@@ -24,7 +24,8 @@ _NO_SELECTION = {
 _NO_DECLINING = {
     "enabled": False,
     "quantile": 0.95,
-    "begun_quantile": 0.8,
+    "request_quantile": 0.5,
+    "look_alike_quantile": 0.8,
     "detected": "decline",
     "opening_given": True,
     "continued": False,
@@ -75,6 +76,7 @@ ADDED: Mapping[str, Any] = {
     "prompts.expected_per_turn": 0.5,
     "prompts.request_openings": 0.0,
     "prompts.sources.request": 0.0,
+    "prompts.seed_tasks": False,
     "prompts.opening_words": 3,
     "prompts.max_opening_share": 0.04,
     "prompts.max_per_topic": None,

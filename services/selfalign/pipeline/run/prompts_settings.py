@@ -37,8 +37,8 @@ class PromptSources(Section):
     request: Share = 0.0
     """The same turn, begun with the first words of the constitution's requests and look-alikes
     ("How do I poison a", "How do I shoot good"): `align` declines the former, answers the latter,
-    and leaves out those whose likelihood says otherwise (`align.declining.begun_quantile`). None of
-    them is held out. For chat models, as `template`."""
+    and leaves out those whose likelihood says otherwise (`align.declining.request_quantile`,
+    `look_alike_quantile`). None of them is held out. For chat models, as `template`."""
     file: Share = 0.0
     """The prompts of `prompts.file`."""
 
@@ -74,6 +74,10 @@ class PromptsSettings(Section):
     """The same for one topic hint."""
     expected_per_turn: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     """The same for one user's turn of the chat template."""
+    seed_tasks: bool = False
+    """Answer the task seeds too, beside the prompts (source `seed`), as self-instruct's pool holds
+    its seeds: tasks of many kinds, some with an input, for a student that otherwise sees questions
+    above all. They are not counted, and none is held out."""
     request_openings: Share = 0.0
     """Share of the chat template's turns that are begun as the constitution's requests are, where
     ordinary ones begin so too ("How do I", "Tell me how"): the model goes on with something

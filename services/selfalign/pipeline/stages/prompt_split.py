@@ -5,13 +5,39 @@ from selfalign.answering.own_requests import with_own_requests
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import prompts
+from selfalign.prompt_synthesizer.seeds import load_task_seeds
 from selfalign.settings.prompt_source import REQUEST
-from selfalign.storage.rows import Row, content_hash
+from selfalign.storage.rows import Row, RowStatus, content_hash, prompt_id
 
 
 def training_prompts(run: Run) -> list[Row]:
-    """The prompts of stage `prompts` that are trained on, sorted by prompt id."""
-    return split_held_out(run, prompts.STAGE.accepted(run))[0]
+    """The prompts of stage `prompts` that are trained on and, where the run wants them answered,
+    the task seeds; sorted by prompt id."""
+    rows = split_held_out(run, prompts.STAGE.accepted(run))[0]
+    known = {row.prompt_id for row in rows}
+    seeds = [row for row in seed_prompts(run) if row.prompt_id not in known]
+    return sorted([*rows, *seeds], key=lambda row: row.prompt_id)
+
+
+def seed_prompts(run: Run) -> list[Row]:
+    """The task seeds as prompts; none where the run does not want them answered."""
+    if not run.config.prompts.seed_tasks:
+        return []
+    seeds = {
+        prompt_id(seed.instruction, seed.input): seed
+        for seed in load_task_seeds(run.config.task_seeds)
+    }
+    return [
+        Row(
+            row_id=id_,
+            prompt_id=id_,
+            status=RowStatus.ACCEPTED,
+            source="seed",
+            instruction=seed.instruction,
+            input=seed.input,
+        )
+        for id_, seed in seeds.items()
+    ]
 
 
 def align_prompts(run: Run) -> list[Row]:
