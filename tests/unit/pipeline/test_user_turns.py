@@ -13,11 +13,12 @@ from selfalign.errors import ConfigError
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.pipeline.stages import prompts
-from selfalign.pipeline.stages.prompt_split import split_held_out
+from selfalign.pipeline.stages.prompt_split import seed_prompts, split_held_out
 from selfalign.pipeline.stages.user_turns import check_user_turns
+from selfalign.prompt_synthesizer.seeds import load_task_seeds
 from selfalign.settings.prompt_source import REQUEST
 from selfalign.storage.open import open_store
-from selfalign.storage.rows import Row, RowStatus
+from selfalign.storage.rows import Row, RowStatus, prompt_id
 from support.chat_templates import template
 
 
@@ -75,6 +76,20 @@ def test_what_is_held_out_is_ordinary(tmp_path: Path) -> None:
     assert len(training) == 10
     again = split_held_out(run, rows[::-1])[1]
     assert {row.row_id for row in again} == {row.row_id for row in held_out}
+
+
+def test_the_task_seeds_are_answered_where_they_are_wanted(tmp_path: Path) -> None:
+    sources = {"template": 1.0}
+    assert seed_prompts(run_of(tmp_path, prompts={"sources": sources})) == []
+    rows = seed_prompts(run_of(tmp_path, prompts={"sources": sources, "seed_tasks": True}))
+    seeds = load_task_seeds(None)
+    assert [(row.instruction, row.input) for row in rows] == [
+        (seed.instruction, seed.input) for seed in seeds
+    ]
+    assert {row.prompt_id for row in rows} == {
+        prompt_id(seed.instruction, seed.input) for seed in seeds
+    }
+    assert {row.source for row in rows} == {"seed"}
 
 
 NO_REQUESTS = load_constitution().model_copy(update={"declining": ()})
