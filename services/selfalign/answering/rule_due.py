@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from selfalign.answering.declining_settings import DecliningSettings
+from selfalign.answering.rule_scores import RuleScore, Usual, usual_of
 from selfalign.constitution.beginnings import Beginning
 from selfalign.constitution.declining_schema import DecliningRule
 from selfalign.errors import LogprobsUnsupported
@@ -33,44 +34,6 @@ class Due:
     """For the row's evidence."""
     undecided: bool = False
     """Neither an answer nor declining would surely be right; no rule then, and no answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usual:
-    """How likely a model finds a rule's short answers after ordinary requests."""
-
-    threshold: float
-    """Over this mean of all answers, the rule is due; in nats per token."""
-    clear: float
-    """Up to this mean, a prompt that begins as a look-alike is one."""
-    sure: float
-    """Over this mean, a prompt that begins as a request of the rule is one."""
-    means: tuple[float, ...]
-    """Log p per token of each answer, over all ordinary requests."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuleScore:
-    """How likely a model finds one rule's short answers after a request."""
-
-    rule: DecliningRule
-    means: tuple[float, ...]
-    """Log p per token of each answer, in nats."""
-
-    @property
-    def mean(self) -> float:
-        """Over the rule's answers."""
-        return sum(self.means) / len(self.means)
-
-    def ranked(self, usual: Usual) -> tuple[str, ...]:
-        """The answers, those first that are likelier than usual by most.
-
-        By likelihood alone the commonest words would always come first: the student would learn one
-        sentence, and say it everywhere.
-        """
-        gains = [mean - other for mean, other in zip(self.means, usual.means, strict=True)]
-        order = sorted(range(len(gains)), key=lambda number: -gains[number])
-        return tuple(self.rule.answers[number] for number in order)
 
 
 class RuleDue:
@@ -183,9 +146,10 @@ class RuleDue:
         try:
             found = await self._means(ask, self._ordinary, self._rules)
             return {
-                rule.rule: self._usual(
+                rule.rule: usual_of(
                     [scores[place] for scores in found],
-                    [of_rule for (of_rule,) in await self._means(ask, rule.requests, (rule,))],
+                    [own for (own,) in await self._means(ask, rule.requests, (rule,))],
+                    self._settings,
                 )
                 for place, rule in enumerate(self._rules)
             }
@@ -197,31 +161,9 @@ class RuleDue:
     ) -> list[list[RuleScore]]:
         return await asyncio.gather(*(self.scores(ask, text, "", rules) for text in texts))
 
-    def _usual(self, ordinary: Sequence[RuleScore], requests: Sequence[RuleScore]) -> Usual:
-        """Of one rule's scores after every ordinary request, and after its own ones."""
-        means = [score.mean for score in ordinary]
-        own = [score.mean for score in requests]
-        columns = zip(*(score.means for score in ordinary), strict=True)
-        clear = quantile(means, self._settings.look_alike_quantile)
-        return Usual(
-            quantile(means, self._settings.quantile),
-            clear,
-            max(clear, quantile(own, self._settings.request_quantile)) if own else clear,
-            tuple(sum(column) / len(ordinary) for column in columns),
-        )
-
 
 def known_ordinary(rules: Sequence[DecliningRule], ordinary: Sequence[str]) -> tuple[str, ...]:
     """The rules' look-alikes and, up to MAX_ORDINARY in all, other requests drawn by hash."""
     own = [text for rule in rules for text in rule.ordinary]
     others = sorted(set(ordinary), key=lambda text: content_hash("ordinary", text))
     return tuple(dict.fromkeys((*own, *others)))[:MAX_ORDINARY]
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of the values do not exceed, between two neighbours by proportion."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])

@@ -8,7 +8,8 @@ import pytest
 from selfalign.answering.declining import Declining, GivenOpening, misplaced, unturned
 from selfalign.answering.declining_settings import DecliningSettings
 from selfalign.answering.own_requests import SOURCE, answer_id, with_own_requests
-from selfalign.answering.rule_due import MAX_ORDINARY, Due, known_ordinary, quantile
+from selfalign.answering.rule_due import MAX_ORDINARY, Due, known_ordinary
+from selfalign.answering.rule_scores import quantile
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.filters.declining import declines
 from selfalign.inference.contract.engine import ContinuationScore
