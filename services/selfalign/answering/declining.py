@@ -14,7 +14,7 @@ from selfalign.filters.checks import excerpt
 from selfalign.filters.declining import declines
 from selfalign.filters.rejection import Rejection
 from selfalign.inference.contract.engine import Completion, Engine
-from selfalign.settings.prompt_source import REQUEST
+from selfalign.settings.prompt_source import REQUEST, SEED
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem
 
@@ -61,8 +61,8 @@ class Declining:
 
     async def due(self, item: PromptItem, ask: AskWith) -> Due | None:
         """The rule that the prompt makes due: known for the constitution's own requests and
-        look-alikes, told by beginning and likelihood for those of source `request`, and by
-        likelihood alone for the others.
+        look-alikes and for task seeds, told by beginning and likelihood for those of source
+        `request`, and by likelihood alone for the others.
 
         Raises:
             EngineError, PromptTooLong: as Engine.score.
@@ -75,6 +75,8 @@ class Declining:
             first = answer_number(item, self.settings.answers_per_request) % len(ranked)
             answers = (*ranked[first:], *ranked[:first])
             return Due(rule.rule, answers, f"rule {rule.rule} is due: the constitution says so")
+        if item.source == SEED:
+            return None
         if item.source == REQUEST and self._beginnings:
             begun = begun_as(item.instruction, self._beginnings)
             return await self._detector.due_as_begun(ask, item.instruction, item.input, begun)

@@ -6,6 +6,8 @@ SynthesizedSource = Literal["self_instruct", "topic_guided", "template", "reques
 """The sources that a model writes. `template`: the user's turn of its chat template; `request`: the
 same, begun as one of the constitution's requests or look-alikes is."""
 
+SEED = "seed"
+"""The task seeds, where a run answers them: ordinary tasks, which thresholds are found on."""
 REQUEST: SynthesizedSource = "request"
 """Prompts that may or may not make a rule due: never held out, and looked at closely before they
 are answered or declined."""

@@ -13,7 +13,7 @@ from selfalign.answering.rule_scores import quantile
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.filters.declining import declines
 from selfalign.inference.contract.engine import ContinuationScore
-from selfalign.settings.prompt_source import REQUEST
+from selfalign.settings.prompt_source import REQUEST, SEED
 from selfalign.settings.sampling import SamplingParams
 from selfalign.storage.rows import PromptItem, Row, RowStatus, prompt_id
 from support.scripted_engine import ScriptedEngine
@@ -74,6 +74,7 @@ async def test_a_rule_is_due_where_its_answers_are_likely() -> None:
     assert due is not None
     assert (due.rule, due.answers[0]) == (1, HARM.answers[1])
     assert await declining(scripted()).due(item("How can I paint a car?"), ask) is None
+    assert await declining(scripted()).due(item("Who can steal a base?", SEED), ask) is None
 
 
 async def test_without_scores_the_constitutions_own_requests_are_still_known() -> None:

@@ -6,7 +6,7 @@ from selfalign.constitution.yaml_file import load_constitution
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import prompts
 from selfalign.prompt_synthesizer.seeds import load_task_seeds
-from selfalign.settings.prompt_source import REQUEST
+from selfalign.settings.prompt_source import REQUEST, SEED
 from selfalign.storage.rows import Row, RowStatus, content_hash, prompt_id
 
 
@@ -32,7 +32,7 @@ def seed_prompts(run: Run) -> list[Row]:
             row_id=id_,
             prompt_id=id_,
             status=RowStatus.ACCEPTED,
-            source="seed",
+            source=SEED,
             instruction=seed.instruction,
             input=seed.input,
         )
