@@ -9,6 +9,7 @@
      layout     the published headers in place of the chat template
      selection  the first answer in place of the best of several
      declining  no requests of the constitution, no detection, nothing rejected for declining
+   The first and the last have no prompts begun as the constitution's requests either.
 3. Held-out prompts, and with `--instructions FILE` your own ordinary ones, as a stock chat call:
    /v1/chat/completions of the merged weights and of the base model, greedily, without any stop
    string; which answers end by themselves, and which are refused?
@@ -47,16 +48,20 @@ from selfalign.evaluation.statistics import CONFIDENCE, mcnemar, share, wilson
 from selfalign.filters.declining import declines
 from selfalign.prompt_files.fields import PromptFields
 from selfalign.prompt_files.prompt_file import read_prompts
+from selfalign.settings.prompt_source import REQUEST
 from selfalign.storage.open import open_store
 from selfalign.storage.rows import RowStatus
 from selfalign.storage.tables import read_rows, to_rows
 from support.model_server_process import ModelServerProcess
 
 WITHOUT: Mapping[str, Sequence[str]] = {
-    "layout": ("layout=headers", "topics.count=0", "prompts.sources={file: 1}"),
+    "layout": ("layout=headers",),
     "selection": ("align.selection.candidates=1",),
     "declining": ("align.declining.enabled=false", "align.filters.refusals=keep"),
 }
+WITHOUT_REQUESTS = ("layout", "declining")
+"""Parts without which prompts begun as the constitution's requests cannot be had, or would be
+answered: the run's other prompts are given as a file."""
 BASELINE: Arm = "base_own"
 TRAINED: Mapping[str, tuple[Arm, str]] = {
     "engrave": ("engraved", "engrave"),
@@ -93,29 +98,34 @@ def run_without(part: str, file: Path, store: Path, name: str) -> EvaluationResu
     """The run without one part, up to the engraved model."""
     other = f"{name}-no-{part}"
     settings = list(WITHOUT[part])
-    if part == "layout":
-        # Prompts of the template's own turn cannot be made without it: the same ones, as a file.
-        settings.append(f"prompts.file={export_prompts(store, name)}")
-    elif not (store / other / "evaluate").exists():
+    if part in WITHOUT_REQUESTS:
+        settings += prompts_as_file(store, name)
+    if part != "layout" and not (store / other / "evaluate").exists():
         # Equal weights asked equal prompts: the base model's answers are the whole run's.
         (store / other / "evaluate").mkdir(parents=True)
         answers = (store / name / "evaluate" / "model-base.json").read_bytes()
         (store / other / "evaluate" / "model-base.json").write_bytes(answers)
     given = [word for setting in settings for word in ("--set", setting)]
-    reuse = [] if part == "layout" else ["--reuse", name]
+    reuse = [] if part in WITHOUT_REQUESTS else ["--reuse", name]
     selfalign("run", "-f", str(file), "--name", other, "--until", "engrave", *reuse, *given)
     return results_of(store, other)
 
 
-def export_prompts(store: Path, name: str) -> Path:
-    """The run's accepted prompts as JSON lines."""
+def prompts_as_file(store: Path, name: str) -> list[str]:
+    """Settings of a run of the same prompts, but for those begun as the constitution's requests;
+    the same ones are held out."""
     target = store / f"{name}-prompts.jsonl"
     table = read_rows(open_store(str(store)), f"{name}/prompts", status=RowStatus.ACCEPTED)
-    lines = (
-        json.dumps({"instruction": row.instruction, "input": row.input}) for row in to_rows(table)
-    )
+    rows = [row for row in to_rows(table) if row.source != REQUEST]
+    lines = (json.dumps({"instruction": row.instruction, "input": row.input}) for row in rows)
     target.write_text("\n".join(lines) + "\n")
-    return target
+    held_out = len([one for one in answers_of(results_of(store, name)) if one.arm == BASELINE])
+    return [
+        f"prompts.file={target}",
+        "prompts.sources={file: 1}",
+        f"prompts.count={len(rows) - held_out}",
+        "topics.count=0",
+    ]
 
 
 async def stock_answers(url: str, prompts: Mapping[str, str]) -> dict[str, tuple[bool, str]]:
