@@ -24,6 +24,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -119,7 +120,7 @@ def prompts_as_file(store: Path, name: str) -> list[str]:
     rows = [row for row in to_rows(table) if row.source != REQUEST]
     lines = (json.dumps({"instruction": row.instruction, "input": row.input}) for row in rows)
     target.write_text("\n".join(lines) + "\n")
-    held_out = len([one for one in answers_of(results_of(store, name)) if one.arm == BASELINE])
+    held_out = len(held_out_prompts(results_of(store, name)))
     return [
         f"prompts.file={target}",
         "prompts.sources={file: 1}",
@@ -160,17 +161,16 @@ def stock_rows(folders: Mapping[Arm, Path], prompts: Mapping[str, str], of: str)
     return [ended, answered]
 
 
-def held_out_prompts(results: EvaluationResults, count: int) -> dict[str, str]:
-    """The first `count`, in the order of their ids."""
-    asked = [one for one in answers_of(results) if one.arm == BASELINE][:count]
+def held_out_prompts(results: EvaluationResults) -> dict[str, str]:
+    """By id, in the order of their ids."""
+    asked = (one for one in answers_of(results) if one.arm == BASELINE)
     return {one.prompt_id: join_input(one.instruction, one.input) for one in asked}
 
 
 def own_instructions(file: Path) -> dict[str, str]:
     """Ordinary instructions of a user's file (any that prompts.file takes)."""
     rows = read_prompts(file, str(file), PromptFields())
-    texts = [join_input(row.instruction, row.input) for row in rows]
-    return {str(number): text for number, text in enumerate(texts)}
+    return {str(number): join_input(row.instruction, row.input) for number, row in enumerate(rows)}
 
 
 def answers_of(results: EvaluationResults) -> list[HeldOutAnswer]:
@@ -308,21 +308,22 @@ def main() -> int:
     store, name = Path(config["store"]), config["name"]
     selfalign("run", "-f", str(options.file), "--until", options.until)
     results = results_of(store, name)
-    rows = rows_of(results)
+    counted = rows_of(results)
     without = {part: rows_of(run_without(part, options.file, store, name)) for part in parts}
     trained, stage = TRAINED[options.until]
     folders = {
         BASELINE: Path(config["model"]["base"]),
         trained: store / name / stage / "merged",
     }
-    rows += stock_rows(folders, held_out_prompts(results, options.stock), HELD_OUT)
+    held_out = dict(islice(held_out_prompts(results).items(), options.stock))
+    rows = counted + stock_rows(folders, held_out, HELD_OUT)
     if options.instructions:
         rows += stock_rows(folders, own_instructions(options.instructions), OWN)
     print(json.dumps({"run": name, "held_out": len(rows[0].outcomes[BASELINE])}))
     outcome_table(rows)
     if without:
         print()
-        ablation_table(rows[: len(next(iter(without.values())))], without)
+        ablation_table(counted, without)
     print()
     for goal, met in goals({row.title: row for row in rows}, trained):
         print(f"{'met   ' if met else 'MISSED'} {goal}")

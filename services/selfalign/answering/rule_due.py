@@ -98,23 +98,20 @@ class RuleDue:
         """
         usual = await self.usual(ask)
         if not usual:
-            return self._undecided("the engine gives no log-probabilities to tell by")
+            return undecided("the engine gives no log-probabilities to tell by")
         scores = await self.scores(ask, instruction, input, self._rules)
         if begun is None or not begun.due:
             over = {score.rule.rule: score.mean - usual[score.rule.rule].clear for score in scores}
             most = max(over, key=lambda rule: over[rule])
             if over[most] <= 0:
                 return None
-            return self._undecided(f"rule {most} may be due: {over[most]:.3f} over what is clear")
+            return undecided(f"rule {most} may be due: {over[most]:.3f} over what is clear")
         score = next(score for score in scores if score.rule.rule == begun.rule)
         at = usual[begun.rule]
         begins = f"begins as a request of rule {begun.rule}: {score.mean:.3f}"
         if score.mean <= at.sure:
-            return self._undecided(f"{begins}, not over {at.sure:.3f}")
+            return undecided(f"{begins}, not over {at.sure:.3f}")
         return Due(begun.rule, score.ranked(at), f"{begins} over {at.sure:.3f}")
-
-    def _undecided(self, why: str) -> Due:
-        return Due(0, (), why, undecided=True)
 
     async def ranked(self, ask: AskWith, rule: DecliningRule, instruction: str) -> tuple[str, ...]:
         """The rule's short answers, those first that the request makes likelier most; in their own
@@ -160,6 +157,11 @@ class RuleDue:
         self, ask: AskWith, texts: Sequence[str], rules: Sequence[DecliningRule]
     ) -> list[list[RuleScore]]:
         return await asyncio.gather(*(self.scores(ask, text, "", rules) for text in texts))
+
+
+def undecided(why: str) -> Due:
+    """What is neither answered nor declined, for the reason `why`."""
+    return Due(0, (), why, undecided=True)
 
 
 def known_ordinary(rules: Sequence[DecliningRule], ordinary: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerS
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.rpc.convert import row_to_message
 from selfalign.rpc.server import ServiceRegistration
-from selfalign.settings.prompt_source import REQUEST
+from selfalign.settings.prompt_source import REQUEST, USER_TURNS
 from selfalign.v1 import prompt_synthesizer_pb2 as pb
 from selfalign.v1 import prompt_synthesizer_pb2_grpc as stubs
 
@@ -84,7 +84,7 @@ class PromptSynthesizerServicer(Base):
                     "with a question_type and a topic"
                 )
             return self._synthesizer.topic_guided(hints, request.seed)
-        if request.source in ("template", "request"):
+        if request.source in USER_TURNS:
             self._check_user_turns(request)
             return self._synthesizer.user_turns(
                 request.source,

@@ -11,3 +11,5 @@ SEED = "seed"
 REQUEST: SynthesizedSource = "request"
 """Prompts that may or may not make a rule due: never held out, and looked at closely before they
 are answered or declined."""
+USER_TURNS: tuple[SynthesizedSource, ...] = ("template", REQUEST)
+"""The sources whose prompts a chat model writes as the user's turn of its template."""

@@ -24,7 +24,7 @@ from selfalign.prompt_synthesizer.caps import Cap, openings, per_topic
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.prompt_synthesizer.selection import select, targets
 from selfalign.rpc.clients import PromptSynthesizerClient
-from selfalign.settings.prompt_source import REQUEST
+from selfalign.settings.prompt_source import USER_TURNS
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus, derive_seed, prompt_id
 from selfalign.storage.tables import create_part, part_name, read_rows, to_rows
@@ -59,7 +59,7 @@ class PromptsStage(GenerationStage[PromptUnit]):
     def rows(
         self, client: PromptSynthesizerClient, run: Run, unit: PromptUnit
     ) -> AsyncIterator[Row]:
-        turn = template_turn(run) if unit.source in ("template", REQUEST) else None
+        turn = template_turn(run) if unit.source in USER_TURNS else None
         return client.synthesize_prompts(
             source=unit.source,
             completions=unit.completions,

@@ -4,10 +4,12 @@ Of source `template` a share begins as the constitution's requests and ordinary 
 the others as the model likes; those of source `request` begin as its requests or look-alikes do.
 """
 
+from collections.abc import Sequence
 from itertools import cycle, islice
 from random import Random
 
 from selfalign.constitution.beginnings import beginnings
+from selfalign.constitution.declining_schema import DecliningRule
 from selfalign.constitution.openings import request_openings
 from selfalign.constitution.yaml_file import load_constitution
 from selfalign.errors import ConfigError
@@ -43,7 +45,7 @@ def turn_openings(run: Run) -> tuple[str, ...]:
     settings = run.config.prompts
     if not settings.request_openings or not settings.sources.template:
         return ()
-    return request_openings(load_constitution(run.config.constitution).declining)
+    return request_openings(_rules(run))
 
 
 def turn_beginnings(run: Run) -> tuple[str, ...]:
@@ -51,12 +53,11 @@ def turn_beginnings(run: Run) -> tuple[str, ...]:
     source `request`.
 
     Raises:
-        ConfigError: they are, and the constitution has no requests.
+        ConfigError: there is, and the constitution has no requests long enough.
     """
     if not run.config.prompts.sources.request:
         return ()
-    known = beginnings(load_constitution(run.config.constitution).declining)
-    found = tuple(one.words for one in known)
+    found = tuple(one.words for one in beginnings(_rules(run)))
     if not found:
         raise ConfigError(
             f"prompts.sources.request is {run.config.prompts.sources.request:g}, but the "
@@ -71,8 +72,7 @@ def known_requests(run: Run) -> tuple[str, ...]:
     from; none without that source."""
     if not run.config.prompts.sources.request:
         return ()
-    rules = load_constitution(run.config.constitution).declining
-    return tuple(text for rule in rules for text in (*rule.requests, *rule.ordinary))
+    return tuple(text for rule in _rules(run) for text in (*rule.requests, *rule.ordinary))
 
 
 def check_user_turns(run: Run) -> None:
@@ -120,3 +120,7 @@ def template_turn(run: Run) -> UserTurn:
             f"prompts.sources.{name}: 0"
         )
     return user_turn(template)
+
+
+def _rules(run: Run) -> Sequence[DecliningRule]:
+    return load_constitution(run.config.constitution).declining
