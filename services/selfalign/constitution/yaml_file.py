@@ -31,12 +31,12 @@ def _built_in() -> Constitution:
     return parse_constitution(file.read_text(encoding="utf-8"), BUILT_IN)
 
 
-def parse_constitution(text: str, origin: str) -> Constitution:
+def parse_constitution(text: str, origin: str, max_chars: int = MAX_CHARS) -> Constitution:
     """The constitution in a YAML text; `origin` names it in messages.
 
     Raises:
         ConfigError: with one line for every mistake, each with its place.
     """
-    if len(text) > MAX_CHARS:
-        raise ConfigError(f"{origin}: {len(text)} characters; expected at most {MAX_CHARS}")
+    if len(text) > max_chars:
+        raise ConfigError(f"{origin}: {len(text)} characters; expected at most {max_chars}")
     return validate(Constitution, parse_mapping(text, origin), origin)

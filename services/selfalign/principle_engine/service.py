@@ -1,5 +1,6 @@
 """The gRPC face of the principle-engine: prompts in, rows out, no logic of its own."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc.aio
 
 from selfalign.answering.readiness import Readiness
-from selfalign.constitution.lint import digest, lint
+from selfalign.constitution.lint import LintFinding, digest, lint
 from selfalign.constitution.schema import Constitution
 from selfalign.constitution.yaml_file import parse_constitution
 from selfalign.errors import ConfigError
@@ -37,6 +38,9 @@ else:
     Context = grpc.aio.ServicerContext
     Base = stubs.PrincipleEngineServiceServicer
 
+MAX_LINT_CHARS = 1 << 18
+"""Of a constitution that a call sends; the built-in one has about 16,000."""
+MAX_LINT_FINDINGS = 200
 FULL_NAME = pb.DESCRIPTOR.services_by_name["PrincipleEngineService"].full_name
 
 
@@ -96,17 +100,12 @@ class PrincipleEngineServicer(Base):
         self, request: pb.LintConstitutionRequest, context: Context
     ) -> pb.LintConstitutionResponse:
         """What is wrong with the sent constitution, or with the one that is being served."""
-        constitution = self._constitution
-        if request.yaml:
-            try:
-                constitution = parse_constitution(request.yaml, "yaml")
-            except ConfigError as error:
-                finding = pb.LintFinding(severity="error", place="yaml", message=str(error))
-                return pb.LintConstitutionResponse(findings=[finding])
+        # In a thread: reading and checking a long text takes a second, in which others are served.
+        findings = await asyncio.to_thread(_findings, request.yaml, self._constitution)
         return pb.LintConstitutionResponse(
             findings=[
                 pb.LintFinding(severity=one.severity, place=one.place, message=one.message)
-                for one in lint(constitution)
+                for one in findings
             ]
         )
 
@@ -118,6 +117,16 @@ class PrincipleEngineServicer(Base):
         if not item.prompt_id:
             item = replace(item, prompt_id=prompt_id(item.instruction, item.input))
         return row_to_message(await self._aligner.align(item, layout))
+
+
+def _findings(yaml: str, served: Constitution) -> list[LintFinding]:
+    """Of the constitution in a YAML text, or of the served one where there is none."""
+    if not yaml:
+        return lint(served)[:MAX_LINT_FINDINGS]
+    try:
+        return lint(parse_constitution(yaml, "yaml", MAX_LINT_CHARS))[:MAX_LINT_FINDINGS]
+    except ConfigError as error:
+        return [LintFinding("error", "yaml", str(error))]
 
 
 async def registration(

@@ -1,16 +1,17 @@
 """Reading files of settings: every mistake is a ConfigError that names its place."""
 
 import re
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from selfalign.errors import ConfigError
+from selfalign.settings.yaml_text import load_yaml
 
+MAX_FINDINGS = 50
+MAX_PLACE_CHARS = 200
 FIELD = re.compile(r"[a-z_]\w*(\[\d+\])?(\.\w+)*: ")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -46,54 +47,14 @@ def parse_mapping(text: str, origin: str) -> dict[str, Any]:
     """The mapping in a YAML text; `origin` names it in messages.
 
     Raises:
-        ConfigError: not YAML, a key twice in one mapping, or no mapping.
+        ConfigError: as load_yaml, or no mapping.
     """
-    with _yaml_errors(origin, "a mapping of settings"):
-        content = yaml.load(text, Loader=_Loader)
+    content = load_yaml(text, origin, "a mapping of settings")
     if isinstance(content, dict):
         return content
     if content is None:
         raise ConfigError(f"{origin}: is empty; expected a mapping of settings")
     raise ConfigError(f"{origin}: expected a mapping of settings, found {type(content).__name__}")
-
-
-def parse_list(text: str, origin: str, what: str) -> list[tuple[int, Any]]:
-    """The items of the list in a YAML text, each with the line on which it begins, from 1.
-
-    Args:
-        origin: The file, for messages.
-        what: What the list holds, for messages, e.g. `probes`.
-
-    Raises:
-        ConfigError: not YAML, a key twice in one mapping, no list, or an empty one.
-    """
-    with _yaml_errors(origin, f"a list of {what}"):
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            if not isinstance(node, yaml.SequenceNode) or not node.value:
-                raise ConfigError(f"{origin}: expected a list of {what}, each beginning with `-`")
-            return [
-                (item.start_mark.line + 1, loader.construct_object(item, deep=True))
-                for item in node.value
-            ]
-        finally:
-            loader.dispose()
-
-
-@contextmanager
-def _yaml_errors(origin: str, expected: str) -> Iterator[None]:
-    try:
-        yield
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "unknown place"
-        problem = error.problem or error.context or "syntax error"
-        raise ConfigError(f"{origin}: not valid YAML: {place}: {problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{origin}: not valid YAML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{origin}: nested too deeply; expected {expected}") from error
 
 
 def validate(
@@ -115,11 +76,18 @@ def validate(
 
 
 def describe(error: ValidationError, origin: str, missing: str = "add it") -> str:
-    """pydantic's findings: field, what is expected, the value found; one a line if many."""
-    found = [_finding(dict(item), missing) for item in error.errors(include_url=False)]
-    if len(found) == 1:
+    """pydantic's findings: field, what is expected, the value found; one a line if many, and the
+    first 50 of them."""
+    count = error.error_count()
+    found = [
+        _finding(dict(item), missing)
+        for item in islice(error.errors(include_url=False), MAX_FINDINGS)
+    ]
+    if count == 1:
         return f"{origin}: {found[0]}"
-    return f"{origin}: {len(found)} mistakes:" + "".join(f"\n  {finding}" for finding in found)
+    if count > len(found):
+        found.append(f"and {count - len(found)} more")
+    return f"{origin}: {count} mistakes:" + "".join(f"\n  {finding}" for finding in found)
 
 
 def _finding(error: dict[str, Any], missing: str) -> str:
@@ -127,6 +95,8 @@ def _finding(error: dict[str, Any], missing: str) -> str:
     place = ""
     for part in error["loc"]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    if len(place) > MAX_PLACE_CHARS:
+        place = f"{place[:MAX_PLACE_CHARS]}..."
     kind, message = error["type"], str(error["msg"])
     if kind == "missing":
         return f"{place}: missing; {missing}"
@@ -142,19 +112,3 @@ def _finding(error: dict[str, Any], missing: str) -> str:
     if kind == "too_short":
         return f"{place}: is empty; expected at least one"
     return f"{place}: {message} (got {error.get('input')!r:.200})"
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping, where YAML would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        problem=f"the key {key.value!r} stands twice in one mapping",
-                        problem_mark=key.start_mark,
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)

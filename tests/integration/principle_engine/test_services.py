@@ -239,6 +239,23 @@ async def test_constitutions_are_shown_and_checked() -> None:
         assert "exemplars[2].turns[0].rules: 99" in bad[0].message
 
 
+async def test_a_constitution_that_is_dear_to_check_holds_nobody_up() -> None:
+    """Quarter of a megabyte of mistakes, while the service goes on answering others."""
+    text = "principles: [" + "a," * 19_000 + "]\n#" + "x" * 200_000
+    async with aligning(roomy()) as client:
+        dear = [asyncio.ensure_future(client.lint_constitution(text)) for _ in range(4)]
+        await asyncio.sleep(0)
+        answered = 0
+        while not all(one.done() for one in dear):
+            await client.get_constitution()
+            answered += 1
+        findings = [finding for one in dear for finding in await one]
+        assert [len(one.message) < 10_000 for one in findings] == [True] * 4
+        assert answered > 3, "nobody else was answered in between"
+        long = await client.lint_constitution("#" * 300_000)
+        assert "expected at most 262144" in long[0].message
+
+
 async def test_a_context_that_is_too_small_is_refused_at_start() -> None:
     double = EngineDouble()
     double.info |= {"max_input_tokens": 99, "max_total_tokens": 100}

@@ -9,7 +9,8 @@ from typing import Any
 from selfalign.errors import ConfigError
 from selfalign.evaluation.probes.probe import Probe
 from selfalign.evaluation.probes.scorers.register import SCORERS
-from selfalign.settings.documents import parse_list, read_text, validate
+from selfalign.settings.documents import read_text, validate
+from selfalign.settings.yaml_text import load_items
 from selfalign.storage.rows import content_hash
 
 BUILT_IN = "builtin.yaml"
@@ -59,7 +60,7 @@ def parse_probes(text: str, origin: str) -> tuple[Probe, ...]:
         ConfigError: as load_probes.
     """
     json_lines = Path(origin).suffix.lower() in JSON_LINES
-    items = _json_lines(text, origin) if json_lines else parse_list(text, origin, "probes")
+    items = _json_lines(text, origin) if json_lines else load_items(text, origin, "probes")
     lines: dict[str, int] = {}
     probes = []
     for line, item in items:
