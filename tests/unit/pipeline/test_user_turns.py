@@ -9,11 +9,12 @@ import pytest
 
 from selfalign.constitution.beginnings import beginnings
 from selfalign.constitution.yaml_file import load_constitution
-from selfalign.errors import ConfigError
+from selfalign.errors import ConfigError, DataError
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.pipeline.stages import prompts
 from selfalign.pipeline.stages.prompt_split import seed_prompts, split_held_out
+from selfalign.pipeline.stages.prompts import check_held_out
 from selfalign.pipeline.stages.user_turns import check_user_turns
 from selfalign.prompt_synthesizer.seeds import load_task_seeds
 from selfalign.settings.prompt_source import REQUEST
@@ -78,6 +79,26 @@ def test_what_is_held_out_is_ordinary(tmp_path: Path) -> None:
     assert {row.row_id for row in again} == {row.row_id for row in held_out}
 
 
+@pytest.mark.parametrize(("others", "enough"), [(2, True), (1, False)])
+def test_surplus_requests_do_not_take_the_places_of_what_is_held_out(
+    others: int, enough: bool
+) -> None:
+    """Where the other sources fall short, prompts of source `request` fill up the count."""
+    rows = [
+        Row(row_id=str(number), prompt_id=str(number), status=status, source=source)
+        for number, (source, status) in enumerate(
+            [(REQUEST, RowStatus.ACCEPTED)] * 6
+            + [("template", RowStatus.ACCEPTED)] * others
+            + [("template", RowStatus.REJECTED)] * 6
+        )
+    ]
+    if enough:
+        check_held_out(rows, 2)
+        return
+    with pytest.raises(DataError, match=r"1 accepted prompts of .* evaluate.held_out 2 of them"):
+        check_held_out(rows, 2)
+
+
 def test_the_task_seeds_are_answered_where_they_are_wanted(tmp_path: Path) -> None:
     sources = {"template": 1.0}
     assert seed_prompts(run_of(tmp_path, prompts={"sources": sources})) == []
@@ -100,6 +121,7 @@ NO_REQUESTS = load_constitution().model_copy(update={"declining": ()})
     [
         (0.4, {"layout": "headers", "chat_template": None}, "sources.request is 0.4, but the run"),
         (0.4, {"align": {"declining": {"enabled": False}}}, "align.declining.enabled is false"),
+        (0.4, {"refine": {"declining": {"enabled": False}}}, "refine.declining.enabled is false"),
         (0.4, {"evaluate": {"held_out": 40}}, "leaves 29 prompts of other sources; evaluate.held"),
         (0.4, {}, ""),
         (0.0, {"align": {"declining": {"enabled": False}}, "evaluate": {"held_out": 40}}, ""),

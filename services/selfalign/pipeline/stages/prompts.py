@@ -24,7 +24,7 @@ from selfalign.prompt_synthesizer.caps import Cap, openings, per_topic
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.prompt_synthesizer.selection import select, targets
 from selfalign.rpc.clients import PromptSynthesizerClient
-from selfalign.settings.prompt_source import USER_TURNS
+from selfalign.settings.prompt_source import REQUEST, USER_TURNS
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus, derive_seed, prompt_id
 from selfalign.storage.tables import create_part, part_name, read_rows, to_rows
@@ -136,6 +136,7 @@ class PromptsStage(GenerationStage[PromptUnit]):
                 f"{self.name}: {accepted} of {wanted} wanted prompts after {rounds} rounds "
                 f"({len(rows)} candidates; rejected: {lost or 'none'}); {remedy}"
             )
+        check_held_out(rows, run.config.evaluate.held_out)
         rows = sorted(rows, key=lambda row: row.row_id)
         for number, start in enumerate(range(0, len(rows), ROWS_PER_PART)):
             key = f"{run.prefix(self.name)}/{part_name(number)}"
@@ -173,6 +174,18 @@ def check_ids(rows: list[Row]) -> None:
     for row in rows:
         if prompt_id(row.instruction, row.input) != row.prompt_id:
             raise VerificationError(f"{row.prompt_id}: not the hash of its instruction and input")
+
+
+def check_held_out(rows: list[Row], wanted: int) -> None:
+    """Raises DataError where too few prompts can be held out: surplus ones of source `request` have
+    taken the places of those that other sources lack."""
+    found = count_accepted([row for row in rows if row.source != REQUEST])
+    if found < wanted:
+        raise DataError(
+            f"{NAME}: {found} accepted prompts of sources other than request, and "
+            f"evaluate.held_out {wanted} of them are wanted; lower prompts.sources.request or "
+            "evaluate.held_out, or raise prompts.max_rounds"
+        )
 
 
 def count_accepted(rows: list[Row]) -> int:

@@ -88,11 +88,16 @@ def check_user_turns(run: Run) -> None:
     if not turn_beginnings(run):
         return
     given = f"prompts.sources.request is {sources.request:g}"
-    if not config.align.declining.enabled:
-        raise ConfigError(
-            f"{given}, but align.declining.enabled is false: requests that make a rule due would "
-            "be answered; set align.declining.enabled: true, or prompts.sources.request: 0"
-        )
+    for name, declining in (
+        ("align", config.align.declining),
+        ("refine", config.refine.declining),
+    ):
+        if not declining.enabled:
+            raise ConfigError(
+                f"{given}, but {name}.declining.enabled is false: requests that make a rule due "
+                f"would be answered; set {name}.declining.enabled: true, or "
+                "prompts.sources.request: 0"
+            )
     shares = {"request": sources.request, "others": 1 - sources.request}
     others = targets(config.wanted_prompts, shares)["others"]
     if others < config.evaluate.held_out:
