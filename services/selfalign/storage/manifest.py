@@ -39,6 +39,12 @@ class Manifest(BaseModel):
     reasons: dict[str, int] = {}
     """Rows by reason, rejected and failed together."""
     parts: tuple[PartInfo, ...] = ()
+    units: int | None = None
+    """Units that the rows were made in, each with a part; None where the inputs tell, and of
+    manifests that earlier versions wrote."""
+    candidates: tuple[PartInfo, ...] = ()
+    """Objects in folders of the stage's own that its rows were chosen from; names with the
+    folder."""
     details: dict[str, Any] = {}
     """What only this stage has to say: training metrics, evaluation scores, timings."""
 

@@ -1,11 +1,12 @@
 """The one Store implementation: obstore over a local folder, S3, GCS or Azure."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import obstore
@@ -15,10 +16,16 @@ from obstore.store import LocalStore, from_url
 from selfalign.errors import ConfigError, ObjectExists, ObjectMissing, StoreError, StoreNotWritable
 from selfalign.storage.store import ObjectInfo, Store
 
+Read = TypeVar("Read")
+
 REMOTE_SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 # obstore's own window is 180 s: too long to tell a person that a server is down.
 RETRY_WINDOW = timedelta(seconds=20)
 REQUEST_TIMEOUT = timedelta(seconds=60)
+BODY_TRIES = 4
+CONFLICT_PAUSES = (0.1, 0.4, 1.6, 6.4)
+"""Seconds between tries of a create-only put that the server turned down without an object being
+there: S3 answers 409 to writes at the same moment, and means "try again"."""
 
 
 def open_store(url: str) -> Store:
@@ -52,8 +59,11 @@ def open_store(url: str) -> Store:
 def _open_bucket(url: str) -> Any:  # noqa: ANN401 - obstore's union of stores
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
     try:
+        # GCS's S3 side has no bulk delete.
+        singly = {"disable_bulk_delete": "true"} if url.startswith("s3") else {}
         return from_url(
             url,
+            config=singly,
             client_options={
                 "allow_http": endpoint.startswith("http://"),
                 "timeout": REQUEST_TIMEOUT,
@@ -76,16 +86,44 @@ class ObjectStore:
         return self._url
 
     def get(self, key: str) -> bytes:
-        with self._translated(key):
-            return bytes(obstore.get(self._backend, key).bytes())
+        def read() -> bytes:
+            with self._translated(key):
+                return bytes(obstore.get(self._backend, key).bytes())
+
+        return _with_its_body(read)
 
     def put(self, key: str, data: bytes) -> None:
         with self._translated(key, writing=True):
             obstore.put(self._backend, key, data)
 
     def create(self, key: str, data: bytes) -> None:
-        with self._translated(key, writing=True):
-            obstore.put(self._backend, key, data, mode="create", use_multipart=False)
+        for pause in (*CONFLICT_PAUSES, None):
+            try:
+                with self._translated(key, writing=True):
+                    obstore.put(self._backend, key, data, mode="create", use_multipart=False)
+            except ObjectExists:
+                # Or it does not: 409 is also said of writes at the same moment, and 412 of our own
+                # second try, where the first one's answer was lost.
+                if self._holds(key, data):
+                    return
+                if pause is None:
+                    raise StoreError(
+                        f"{self._url}/{key}: {len(CONFLICT_PAUSES) + 1} create-only puts were "
+                        "turned down as conflicts, and no object is there"
+                    ) from None
+                time.sleep(pause)
+            else:
+                return
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        """Whether the object is there with these bytes. Raises ObjectExists where it has others."""
+        try:
+            found = self.get(key)
+        except ObjectMissing:
+            return False
+        if found != data:
+            raise ObjectExists(f"{self._url}/{key} exists already")
+        return True
 
     def exists(self, key: str) -> bool:
         try:
@@ -96,12 +134,16 @@ class ObjectStore:
         return True
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        with self._translated(prefix):
-            found = [
-                ObjectInfo(meta["path"], meta["size"])
-                for batch in obstore.list(self._backend, prefix)
-                for meta in batch
-            ]
+        def read() -> list[ObjectInfo]:
+            with self._translated(prefix):
+                return [
+                    ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "")
+                    for batch in obstore.list(self._backend, prefix)
+                    for meta in batch
+                ]
+
+        # An error with status 200 reads as an empty folder.
+        found = _with_its_body(read) or _with_its_body(read)
         return iter(sorted(found, key=lambda info: info.key))
 
     def delete(self, key: str) -> None:
@@ -118,10 +160,14 @@ class ObjectStore:
     def download(self, key: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
-        try:
+
+        def read() -> None:
             with self._translated(key), partial.open("wb") as file:
                 for chunk in obstore.get(self._backend, key):
                     file.write(chunk)
+
+        try:
+            _with_its_body(read)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -129,9 +175,20 @@ class ObjectStore:
     def check_writable(self) -> None:
         key = f".probe-{uuid4().hex}"
         self.create(key, b"probe")
-        if self.get(key) != b"probe":
-            raise StoreError(f"{self._url}: read back other bytes than were written")
-        self.delete(key)
+        try:
+            if self.get(key) != b"probe":
+                raise StoreError(f"{self._url}: read back other bytes than were written")
+            try:
+                self.create(key, b"other")
+            except ObjectExists:
+                return
+            raise StoreError(
+                f"{self._url}: the server overwrites objects that a put must only create (it "
+                "ignores If-None-Match); workers would replace each other's rows; use a server "
+                "with conditional writes"
+            )
+        finally:
+            self.delete(key)
 
     @contextmanager
     def _translated(self, key: str, *, writing: bool = False) -> Iterator[None]:
@@ -155,6 +212,18 @@ class ObjectStore:
             )
             kind = StoreNotWritable if refused else StoreError
             raise kind(f"{place}: {text}") from error
+
+
+def _with_its_body(read: Callable[[], Read]) -> Read:
+    """What `read` gives. obstore asks again for what is refused, but not for a body that ends in
+    the middle."""
+    for _ in range(BODY_TRIES - 1):
+        try:
+            return read()
+        except StoreError as error:
+            if "body" not in str(error.__cause__):
+                raise
+    return read()
 
 
 def _brief(error: BaseException) -> str:

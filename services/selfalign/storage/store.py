@@ -12,6 +12,8 @@ class ObjectInfo:
 
     key: str
     size: int
+    etag: str = ""
+    """What the server calls this content; empty where it calls it nothing."""
 
 
 class Store(Protocol):
@@ -35,7 +37,8 @@ class Store(Protocol):
         ...
 
     def create(self, key: str, data: bytes) -> None:
-        """Writes an object that must not exist: of many writers just one wins.
+        """Writes an object that must not exist: of many writers just one wins. An object that is
+        there with the same bytes counts as written: a writer's own first try may have got through.
 
         Raises ObjectExists, StoreNotWritable.
         """
@@ -62,5 +65,8 @@ class Store(Protocol):
         ...
 
     def check_writable(self) -> None:
-        """Puts, reads and deletes a probe object. Raises StoreNotWritable, StoreError."""
+        """Creates, reads and deletes a probe object, and finds out that it cannot be created twice.
+
+        Raises StoreNotWritable, StoreError.
+        """
         ...

@@ -11,9 +11,9 @@ from selfalign.weights.weight_files import find_weights
 def weights_digest(weights: Weights) -> str:
     """16 hex digits over configuration and sizes of the weight files, or the weights' name.
 
-    A folder has the same digest on a disk and in a bucket. The weights themselves are not read:
-    those of 65B parameters take minutes. What cannot be looked at from here, a hub model or a
-    folder of an image, is known by its name.
+    A folder has the same digest on a disk and in a bucket. The weights themselves are not read: see
+    contents_digest, which stands beside it in newer runs. What cannot be looked at from here, a hub
+    model or a folder of an image, is known by its name.
 
     Raises:
         ModelError: the folder holds no config.json.

@@ -13,6 +13,7 @@ from selfalign.pipeline.stages import align, prompts, topics
 from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.storage.manifest import Manifest
 from support.runs import MakeRun
+from support.weights import make_store
 
 
 def changed(run: Run, name: str, values: dict[str, object]) -> Run:
@@ -45,6 +46,33 @@ def test_topics_depend_on_their_settings_alone(
     other = changed(run, "two", values)
     same = stage_fingerprint(run, topics.STAGE) == stage_fingerprint(other, topics.STAGE)
     assert same is not differs
+
+
+def test_another_model_of_equal_sizes_is_not_taken_over(make_run: MakeRun, tmp_path: Path) -> None:
+    """A fine-tuned model has the configuration and the sizes of the one that it came from."""
+    make_store(tmp_path)
+    model = {"model": {"base": f"{tmp_path}/base"}}
+    run = changed(make_run(prompts=0), "one-model", model)
+    close_table(run, "topics", stage_fingerprint(run, topics.STAGE), expected=None)
+    same = changed(run, "two", model)
+    assert list(reuse_stages(same, "one-model")) == ["topics"]
+    (tmp_path / "base" / "model.safetensors").write_bytes(b"v" * 100)
+    other = changed(run, "three", model)
+    assert list(reuse_stages(other, "one-model")) == []
+    manifest = run.manifest("topics")
+    assert manifest is not None
+    with pytest.raises(FingerprintMismatch, match="contents"):
+        check_fingerprint(topics.STAGE, manifest, stage_fingerprint(run, topics.STAGE))
+
+
+def test_stages_of_versions_that_did_not_read_the_weights_go_on(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_store(tmp_path)
+    run = changed(make_run(prompts=0), "one-model", {"model": {"base": f"{tmp_path}/base"}})
+    expected = stage_fingerprint(run, topics.STAGE)
+    before = {name: value for name, value in expected.items() if name != "contents"}
+    check_fingerprint(topics.STAGE, Manifest(stage="topics", fingerprint=before), expected)
 
 
 def test_held_out_prompts_are_part_of_the_prompts_stage(make_run: MakeRun) -> None:

@@ -2,15 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import pyarrow.parquet as pq
 import pytest
 
-from selfalign.errors import VerificationError
+from selfalign.errors import StoreError, VerificationError
+from selfalign.events import EventSink
+from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.runner.verify import verify_run
+from selfalign.pipeline.stages import topics
 from selfalign.pipeline.stages.kinds.ledger import close_table
+from selfalign.pipeline.stages.kinds.stage import StageWork
+from selfalign.pipeline.stages.prompt_plan import round_prefix
 from selfalign.pipeline.stages.prompt_split import training_prompts
+from selfalign.pipeline.stages.prompt_table import candidate_parts
+from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import Row, RowStatus
 from selfalign.storage.tables import create_part, part_name
@@ -107,3 +115,56 @@ def test_verify_finds_a_lost_row_and_a_false_count(make_run: MakeRun, tmp_path: 
     part = tmp_path / run.prefix("align") / part_name(0)
     pq.write_table(pq.read_table(part).slice(1), part)
     assert any("1 rows lost" in fault for fault in faults(run))
+
+
+TOPIC = Row(row_id="t", prompt_id="t", status=RowStatus.ACCEPTED)
+
+
+def test_a_stage_of_rows_of_its_own_has_a_part_for_every_unit(make_run: MakeRun) -> None:
+    """Where the inputs do not tell that a row is lost, the units do."""
+    run = make_run(prompts=0)
+    prefix = run.prefix("topics")
+    create_part(run.store, f"{prefix}/{part_name(0)}", [TOPIC])
+    with pytest.raises(VerificationError, match=r"1 of 2 units have no part: part-00001"):
+        close_table(run, "topics", {"upstream": {}}, expected=None, units=2)
+    create_part(run.store, f"{prefix}/{part_name(1)}", [])
+    manifest = close_table(run, "topics", {"upstream": {}}, expected=None, units=2)
+    assert manifest.units == 2
+    assert faults(run) == []
+    fewer = {"parts": manifest.parts[:1], "inputs": 1, "accepted": 1}
+    text = manifest.model_copy(update=fewer).model_dump_json()
+    run.store.put(f"{prefix}/manifest.json", text.encode())
+    run.store.delete(f"{prefix}/{part_name(1)}")
+    assert faults(run) == ["topics: 1 of 2 units have no part: part-00001.parquet"]
+
+
+class ForgetfulExecutor:
+    """Its workers end well, and write one part of two."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def run_workers(self, group: WorkerGroup, target: str, report: EventSink) -> None:
+        key = f"{self.run.prefix(group.stage)}/{part_name(0, group.attempt)}"
+        create_part(self.run.store, key, [TOPIC])
+
+
+def test_a_part_that_no_worker_left_in_the_store_is_missed_at_once(make_run: MakeRun) -> None:
+    run = make_run(prompts=0)
+    executor = cast("Executor", ForgetfulExecutor(run))
+    work = StageWork(run=run, executor=executor, report=print, fingerprint={}, stages=())
+    units = len(topics.STAGE.units(run, 1))
+    with pytest.raises(StoreError, match=rf"topics: {units - 1} of {units} units have no part"):
+        topics.STAGE.run_workers(work, "127.0.0.1:1")
+
+
+def test_the_candidates_of_prompts_are_in_the_manifest(make_run: MakeRun) -> None:
+    run = make_run(prompts=0)
+    part = f"{round_prefix(run, 0)}/{part_name(0)}"
+    create_part(run.store, part, [TOPIC])
+    candidates = tuple(candidate_parts(run, round_prefix(run, 0)))
+    assert [(one.name, one.rows) for one in candidates] == [("round-00/part-00000.parquet", 1)]
+    close_table(run, "prompts", {"upstream": {}}, expected=None, candidates=candidates)
+    assert [fault for fault in faults(run) if "topics" not in fault] == []
+    run.store.delete(part)
+    assert any("round-00/part-00000.parquet does not exist" in fault for fault in faults(run))

@@ -14,7 +14,7 @@ from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.run.run_file import parse_run_config
 from selfalign.pipeline.stages import prompts
 from selfalign.pipeline.stages.prompt_split import seed_prompts, split_held_out
-from selfalign.pipeline.stages.prompts import check_held_out
+from selfalign.pipeline.stages.prompt_table import check_held_out
 from selfalign.pipeline.stages.user_turns import check_user_turns
 from selfalign.prompt_synthesizer.seeds import load_task_seeds
 from selfalign.settings.prompt_source import REQUEST

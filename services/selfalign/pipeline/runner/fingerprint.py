@@ -17,6 +17,7 @@ from selfalign.pipeline.run.run import Run, differences, method_settings
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.storage.manifest import Manifest
 from selfalign.storage.rows import SCHEMA_VERSION
+from selfalign.weights.contents import contents_digest
 from selfalign.weights.digest import weights_digest
 
 LONGEST_VALUE = 200
@@ -45,8 +46,20 @@ def stage_fingerprint(run: Run, stage: Stage) -> dict[str, Any]:
         "settings": {name: reduce(getitem, name.split("."), settings) for name in stage.settings},
         "files": given_files(run, stage),
         "model": weights_digest(run.config.model.weights),
+        "contents": contents_digest(run.config.model.weights),
         "upstream": upstream,
     }
+
+
+def recorded_fingerprint(manifest: Manifest, expected: dict[str, Any]) -> dict[str, Any]:
+    """What a finished stage was made from, as this version would say it.
+
+    Stages of earlier versions do not say what the weights held; their configuration and sizes must
+    do.
+    """
+    found = translated_fingerprint(manifest.fingerprint)
+    unsaid = {"contents": expected["contents"]} if "contents" in expected else {}
+    return unsaid | found
 
 
 def check_fingerprint(stage: Stage, manifest: Manifest, expected: dict[str, Any]) -> None:
@@ -55,7 +68,7 @@ def check_fingerprint(stage: Stage, manifest: Manifest, expected: dict[str, Any]
     Raises:
         FingerprintMismatch: with each difference shown.
     """
-    found = differences(translated_fingerprint(manifest.fingerprint), expected)
+    found = differences(recorded_fingerprint(manifest, expected), expected)
     if found:
         raise FingerprintMismatch(
             describe_differences(found, f"stage {stage.name} is done, but with")
@@ -64,7 +77,7 @@ def check_fingerprint(stage: Stage, manifest: Manifest, expected: dict[str, Any]
 
 def is_outgrown(stage: Stage, manifest: Manifest, expected: dict[str, Any]) -> bool:
     """Whether all that differs is that stages which it takes in were not done yet."""
-    found = translated_fingerprint(manifest.fingerprint)
+    found = recorded_fingerprint(manifest, expected)
     upstream = found.get("upstream", {})
     added = [name for name in stage.after_if_done if name in expected["upstream"]]
     new = {name: expected["upstream"][name] for name in added if name not in upstream}
@@ -90,7 +103,9 @@ def _shown(value: object) -> str:
 
 def manifest_digest(manifest: Manifest) -> str:
     """A digest of what a stage made and from what; other timings leave it the same."""
-    content = manifest.model_dump(mode="json", exclude={"details"})
+    # Without what they do not say, manifests keep the digest that they had before it was there.
+    unsaid = {name for name in ("units", "candidates") if not getattr(manifest, name)}
+    content = manifest.model_dump(mode="json", exclude={"details"} | unsaid)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

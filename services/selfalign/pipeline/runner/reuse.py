@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from selfalign.pipeline.run.old_spellings import translated_fingerprint
 from selfalign.pipeline.run.run import Run, open_run
-from selfalign.pipeline.runner.fingerprint import stage_fingerprint
+from selfalign.pipeline.runner.fingerprint import recorded_fingerprint, stage_fingerprint
 from selfalign.pipeline.stages.kinds.stage import Stage
 from selfalign.pipeline.stages.register import STAGES
 from selfalign.storage.manifest import manifest_key
@@ -23,7 +22,8 @@ def reuse_stages(run: Run, earlier: str) -> Iterator[str]:
         manifest = source.manifest(stage.name)
         if manifest is None or any(run.manifest(name) is None for name in stage.after):
             continue
-        if translated_fingerprint(manifest.fingerprint) != stage_fingerprint(run, stage):
+        expected = stage_fingerprint(run, stage)
+        if recorded_fingerprint(manifest, expected) != expected:
             return
         _copy(run, source, stage)
         yield stage.name

@@ -47,7 +47,7 @@ def _checked(stage: str, check: str, prove: Callable[[], None]) -> Finding:
 
 def _check_parts(run: Run, manifest: Manifest) -> None:
     prefix = run.prefix(manifest.stage)
-    for part in manifest.parts:
+    for part in (*manifest.parts, *manifest.candidates):
         data = run.store.get(f"{prefix}/{part.name}")
         if hashlib.sha256(data).hexdigest() != part.sha256:
             raise VerificationError(f"{prefix}/{part.name}: other bytes than the manifest says")

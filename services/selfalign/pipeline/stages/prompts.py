@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from selfalign.errors import DataError, ObjectExists, VerificationError
+from selfalign.errors import DataError, ObjectExists
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages import topics
 from selfalign.pipeline.stages.kinds.generation_stage import UNIT_DEADLINE_S, GenerationStage
@@ -18,16 +18,27 @@ from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.pipeline.stages.kinds.stage import Proof, StageWork
 from selfalign.pipeline.stages.own_prompts import OwnPrompts, import_own_prompts
 from selfalign.pipeline.stages.prompt_plan import NAME, plan_round, round_prefix
+from selfalign.pipeline.stages.prompt_table import (
+    candidate_parts,
+    check_held_out,
+    check_ids,
+    count_accepted,
+)
 from selfalign.pipeline.stages.user_turns import known_requests, template_turn, turn_openings
 from selfalign.pipeline.units.units import PromptUnit
 from selfalign.prompt_synthesizer.caps import Cap, openings, per_topic
 from selfalign.prompt_synthesizer.seeds import load_task_seeds, load_topic_seeds
 from selfalign.prompt_synthesizer.selection import select, targets
 from selfalign.rpc.clients import PromptSynthesizerClient
-from selfalign.settings.prompt_source import REQUEST, USER_TURNS
+from selfalign.settings.prompt_source import USER_TURNS
 from selfalign.storage.manifest import Manifest
-from selfalign.storage.rows import Row, RowStatus, derive_seed, prompt_id
-from selfalign.storage.tables import create_part, part_name, read_rows, to_rows
+from selfalign.storage.rows import Row, RowStatus, derive_seed
+from selfalign.storage.tables import (
+    create_part,
+    part_name,
+    read_rows,
+    to_rows,
+)
 
 ROWS_PER_PART = 20_000
 
@@ -146,6 +157,11 @@ class PromptsStage(GenerationStage[PromptUnit]):
                 # A runner that was killed between the parts and the manifest had the same rows.
                 continue
         sources = Counter(row.source for row in rows if row.status is RowStatus.ACCEPTED)
+        candidates = [
+            info
+            for attempt in range(1, rounds + 1)
+            for info in candidate_parts(run, self.parts_prefix(run, attempt))
+        ]
         details = {
             "rounds": rounds,
             "wanted": wanted,
@@ -153,7 +169,14 @@ class PromptsStage(GenerationStage[PromptUnit]):
             "sources": dict(sources.most_common()),
         }
         expected = {row.row_id for row in rows}
-        return close_table(run, self.name, fingerprint, expected=expected, details=details)
+        return close_table(
+            run,
+            self.name,
+            fingerprint,
+            expected=expected,
+            candidates=tuple(candidates),
+            details=details,
+        )
 
 
 def caps(run: Run) -> list[Cap]:
@@ -165,32 +188,6 @@ def caps(run: Run) -> list[Cap]:
     if settings.max_per_topic is not None:
         found.append(per_topic(settings.max_per_topic))
     return found
-
-
-def check_ids(rows: list[Row]) -> None:
-    """Proves that accepted prompts have ids of their own, which are the hashes of their texts."""
-    if len({row.prompt_id for row in rows}) < len(rows):
-        raise VerificationError("two accepted prompts have the same id")
-    for row in rows:
-        if prompt_id(row.instruction, row.input) != row.prompt_id:
-            raise VerificationError(f"{row.prompt_id}: not the hash of its instruction and input")
-
-
-def check_held_out(rows: list[Row], wanted: int) -> None:
-    """Raises DataError where too few prompts can be held out: surplus ones of source `request` have
-    taken the places of those that other sources lack."""
-    found = count_accepted([row for row in rows if row.source != REQUEST])
-    if found < wanted:
-        raise DataError(
-            f"{NAME}: {found} accepted prompts of sources other than request, and "
-            f"evaluate.held_out {wanted} of them are wanted; lower prompts.sources.request or "
-            "evaluate.held_out, or raise prompts.max_rounds"
-        )
-
-
-def count_accepted(rows: list[Row]) -> int:
-    """Rows that were kept."""
-    return sum(row.status is RowStatus.ACCEPTED for row in rows)
 
 
 STAGE = PromptsStage(

@@ -46,9 +46,10 @@ class TopicsStage(GenerationStage[TopicUnit]):
         )
 
     def make(self, work: StageWork) -> None:
-        if self.units(work.run, 1):
+        units = len(self.units(work.run, 1))
+        if units:
             self.run_workers(work, self.serve(work))
-        close_table(work.run, self.name, work.fingerprint, expected=None)
+        close_table(work.run, self.name, work.fingerprint, expected=None, units=units)
 
 
 STAGE = TopicsStage(

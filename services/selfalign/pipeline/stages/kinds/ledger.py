@@ -1,7 +1,7 @@
 """Closing a table stage: counts that must add up, then the manifest."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +10,14 @@ from selfalign.errors import ObjectExists, VerificationError
 from selfalign.pipeline.run.run import Run
 from selfalign.storage.manifest import Manifest, PartInfo, write_manifest
 from selfalign.storage.rows import RowStatus
-from selfalign.storage.tables import latest_attempts, list_parts, parse_part, part_info, schema_of
+from selfalign.storage.tables import (
+    latest_attempts,
+    list_parts,
+    parse_part,
+    part_info,
+    part_name,
+    schema_of,
+)
 
 LEDGER_COLUMNS = ("row_id", "prompt_id", "status", "reason", "attempt")
 
@@ -48,6 +55,18 @@ def check_rows(stage: str, ledger: pa.Table, expected: Collection[str] | None) -
     return latest
 
 
+def check_units(stage: str, units: int | None, parts: Iterable[PartInfo]) -> None:
+    """Proves that every unit has its part, where the inputs do not tell whether a row is lost.
+
+    Raises:
+        VerificationError: naming the parts that are not there.
+    """
+    missing = {part_name(unit) for unit in range(units or 0)} - {part.name for part in parts}
+    if missing:
+        shown = ", ".join(sorted(missing)[:5])
+        raise VerificationError(f"{stage}: {len(missing)} of {units} units have no part: {shown}")
+
+
 def count_rows(latest: pa.Table) -> dict[str, Any]:
     """The counts of a manifest: inputs, accepted, rejected, failed, reasons."""
     statuses = Counter(latest["status"].to_pylist())
@@ -65,15 +84,20 @@ def close_table(
     fingerprint: dict[str, Any],
     *,
     expected: Collection[str] | None,
+    units: int | None = None,
+    candidates: tuple[PartInfo, ...] = (),
     details: dict[str, Any] | None = None,
 ) -> Manifest:
     """Checks the stage's rows and writes its manifest, which marks it as done."""
     ledger, parts = read_ledger(run, stage)
+    check_units(stage, units, parts)
     latest = check_rows(stage, ledger, expected)
     manifest = Manifest(
         stage=stage,
         fingerprint=fingerprint,
         parts=parts,
+        units=units,
+        candidates=candidates,
         details=details or {},
         **count_rows(latest),
     )
@@ -94,6 +118,7 @@ def check_table(run: Run, manifest: Manifest, expected: Collection[str] | None) 
         VerificationError: with what does not add up.
     """
     ledger, parts = read_ledger(run, manifest.stage)
+    check_units(manifest.stage, manifest.units, manifest.parts)
     unlisted = {part.name for part in parts} - {part.name for part in manifest.parts}
     if unlisted:
         raise VerificationError(f"parts that the manifest does not list: {', '.join(unlisted)}")

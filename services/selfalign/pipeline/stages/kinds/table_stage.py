@@ -4,11 +4,13 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from selfalign.errors import StoreError
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.ledger import check_table
 from selfalign.pipeline.stages.kinds.stage import Proof, Stage, StageWork
 from selfalign.pipeline.stages.kinds.training_stage import TrainingStage
 from selfalign.pipeline.units.assignment import WorkerGroup
+from selfalign.pipeline.units.unit_parts import missing_parts
 from selfalign.pipeline.units.units import Unit
 from selfalign.roles import ModelRole, ServiceName
 from selfalign.storage.manifest import Manifest
@@ -58,7 +60,21 @@ class TableStage(Stage):
         return work.executor.service(self.service, engine)
 
     def run_workers(self, work: StageWork, target: str, attempt: int = 1) -> None:
-        """One pass over the stage by all workers."""
-        count = work.run.config.executor.workers
+        """One pass over the stage by all workers.
+
+        Raises:
+            StoreError: a worker ended well, and a part of its units is not in the store.
+        """
+        run = work.run
+        units = [unit.unit for unit in self.units(run, attempt)]
+        count = run.config.executor.workers
         group = WorkerGroup(self.name, count, attempt, work.fingerprint)
         work.executor.run_workers(group, target, work.report)
+        prefix = self.parts_prefix(run, attempt)
+        lost = missing_parts(run.store, prefix, units, self.part_attempt(attempt))
+        if lost:
+            raise StoreError(
+                f"{self.name}: {len(lost)} of {len(units)} units have no part in {prefix} though "
+                f"their workers ended well: {', '.join(str(one) for one in sorted(lost)[:5])}; run "
+                "again to make them"
+            )
