@@ -18,6 +18,7 @@ SelfAlignError                  UNKNOWN             70
 ├── Interrupted                 CANCELLED          130   ctrl-C; the next run goes on
 └── EngineError                 INTERNAL            69   the inference engine failed
     ├── EngineUnavailable       UNAVAILABLE         69   down or unreachable; retried
+    │   └── EngineOutage        UNAVAILABLE         69   gone for longer than it is waited for
     ├── EngineOverloaded        RESOURCE_EXHAUSTED  69   full (429); waited for
     ├── EngineTimeout           DEADLINE_EXCEEDED   69   no answer inside the deadline
     ├── EngineRejected          INVALID_ARGUMENT    65   422: the request's own fault; not retried
@@ -168,6 +169,11 @@ class EngineUnavailable(EngineError):
     grpc_status = "UNAVAILABLE"
 
 
+class EngineOutage(EngineUnavailable):
+    """An engine that had answered has been gone for longer than a run waits for it: the work stops
+    here, and no row is blamed."""
+
+
 class EngineOverloaded(EngineError):
     """The engine has no room for the request now."""
 
@@ -253,6 +259,19 @@ def error_for_exit_code(code: int) -> type[SelfAlignError]:
     Codes that say nothing of the cause (signals, defects) are a StageError.
     """
     return _KNOWN_BY_EXIT_CODE.get(code, StageError)
+
+
+def retry_may_help(name: str) -> bool:
+    """Whether work that ended with the error of this name may succeed when it is tried again."""
+    found = _named(SelfAlignError, name)
+    return found is None or found.retry_helps
+
+
+def _named(kind: type[SelfAlignError], name: str) -> type[SelfAlignError] | None:
+    if kind.__name__ == name:
+        return kind
+    found = (_named(child, name) for child in kind.__subclasses__())
+    return next((one for one in found if one), None)
 
 
 def _final_exit_codes(kind: type[SelfAlignError]) -> set[int]:

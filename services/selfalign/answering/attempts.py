@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from selfalign.errors import DataError, EngineError, PromptTooLong
+from selfalign.errors import DataError, EngineError, EngineOutage, PromptTooLong
 from selfalign.filters.rejection import Rejection
 from selfalign.storage.rows import PromptItem, Row, RowStatus, derive_seed
 
@@ -36,6 +36,9 @@ async def attempt_row(
 
     Tokens and latency are summed over all tries; texts and seed are those of the last. An error of
     the engine, or a prompt that it cannot take, gives a failed row.
+
+    Raises:
+        EngineOutage: no row is to blame.
     """
     if not item.instruction.strip():
         return _failed(item, item.seed, DataError("instruction: is empty; expected a text"))
@@ -45,6 +48,8 @@ async def attempt_row(
         seed = item.seed if number == 0 else derive_seed(item.seed, "retry", number)
         try:
             tries.append(await attempt(seed))
+        except EngineOutage:
+            raise
         except (EngineError, PromptTooLong) as error:
             return _failed(item, seed, error)
         if tries[-1].rejection is None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from selfalign.errors import (
     EngineError,
+    EngineOutage,
     EngineOverloaded,
     EngineRejected,
     EngineTimeout,
@@ -81,6 +82,71 @@ async def test_the_deadline_ends_retries_and_hangs() -> None:
     with pytest.raises(EngineTimeout, match=r"within 0\.1 s"):
         await engine.run(hang, 0.1)
     assert engine.admission.inflight == 0
+
+
+PATIENT = RetryPolicy(
+    attempts=1, base_s=0.001, max_s=0.002, attempt_timeout_s=10.0, outage_patience_s=0.5
+)
+DOWN = EngineUnavailable("refused")
+
+
+async def test_an_engine_that_had_answered_is_waited_for_beyond_retries_and_deadline() -> None:
+    engine = caller(PATIENT)
+    answers, _ = failing()
+    await engine.run(answers, 1.0)
+    back = time.monotonic() + 0.2
+
+    async def away() -> str:
+        if time.monotonic() < back:
+            raise DOWN
+        return "good"
+
+    assert await asyncio.gather(*(engine.run(away, 0.05) for _ in range(8))) == ["good"] * 8
+    assert engine.admission.inflight == 0
+
+
+async def test_an_outage_that_is_too_long_is_told_apart_from_a_failed_call() -> None:
+    engine = caller(PATIENT)
+    answers, _ = failing()
+    await engine.run_unqueued(answers, 1.0)
+    down, _ = failing(*[DOWN] * 10_000)
+    started = time.monotonic()
+    with pytest.raises(EngineOutage, match=r"refused \(no answer .* longer than engine.outage_pat"):
+        await engine.run(down, 60.0)
+    assert 0.5 <= time.monotonic() - started < 5
+    with pytest.raises(EngineOutage):
+        await asyncio.wait_for(engine.run(down, 60.0), 0.2)
+    await engine.run(answers, 1.0)
+    briefly, _ = failing(*[DOWN] * 5)
+    assert await engine.run(briefly, 1.0) == "good", "the next outage has a patience of its own"
+
+
+async def test_a_call_that_fails_while_others_are_answered_has_a_fault_of_its_own() -> None:
+    engine = caller(PATIENT)
+    answers, _ = failing()
+
+    async def others() -> None:
+        while True:
+            await engine.run(answers, 1.0)
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(others())
+        await asyncio.sleep(0.01)
+        poison, made = failing(*[DOWN] * 100)
+        with pytest.raises(EngineUnavailable, match=r"after .* tries") as caught:
+            await engine.run(poison, 60.0)
+        running.cancel()
+    assert type(caught.value) is EngineUnavailable
+    assert len(made) <= 4
+
+
+async def test_an_address_that_never_answered_is_not_waited_for() -> None:
+    down, made = failing(*[DOWN] * 100)
+    with pytest.raises(EngineUnavailable, match="after 2 tries") as caught:
+        await caller(PATIENT).run(down, 60.0)
+    assert type(caught.value) is EngineUnavailable
+    assert len(made) == 2
 
 
 async def test_waiting_for_a_slot_is_not_on_the_clock() -> None:

@@ -26,6 +26,7 @@ def build_engine(settings: EngineSettings, metrics: Metrics) -> Engine:
         base_s=settings.retry_base_s,
         max_s=settings.retry_max_s,
         attempt_timeout_s=settings.request_timeout_s,
+        outage_patience_s=settings.outage_patience_s,
     )
     return HttpEngine(
         dialect(target),

@@ -45,6 +45,10 @@ class EngineSettings(Section):
     retry_attempts: Annotated[int, Field(ge=0, le=50)] = 8
     """Retries of one call when the engine is unreachable or fails; being full (429) does not
     count."""
+    outage_patience_s: Annotated[float, Field(ge=0)] = 900.0
+    """How long an engine that had answered is waited for when it cannot be reached (refused
+    connections, 502, 503, 504): large models take minutes to start again. No row fails meanwhile;
+    after it the stage ends, to go on with the next run. 0 counts it as failures of single calls."""
     retry_base_s: Annotated[float, Field(gt=0)] = 0.25
     """See `retry_max_s`."""
     retry_max_s: Annotated[float, Field(gt=0)] = 15.0

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from selfalign.errors import (
     EngineError,
+    EngineOutage,
     EngineOverloaded,
     EngineRejected,
     EngineTimeout,
@@ -18,6 +19,7 @@ from selfalign.errors import (
     RouteMissing,
 )
 from selfalign.inference.client.admission import Admission
+from selfalign.inference.client.outage import Outage
 from selfalign.telemetry.metrics import Metrics
 
 Result = TypeVar("Result")
@@ -30,6 +32,7 @@ OUTCOMES: dict[type[EngineError], str] = {
     EngineTimeout: "timeout",
     EngineUnauthorized: "unauthorized",
     EngineUnavailable: "unavailable",
+    EngineOutage: "unavailable",
     EngineError: "error",
 }
 # A retry makes these no better.
@@ -46,6 +49,7 @@ class RetryPolicy:
     base_s: float
     max_s: float
     attempt_timeout_s: float
+    outage_patience_s: float = 0.0
 
     def backoff(self, retry: int) -> float:
         """Seconds before the `retry`-th retry (from 1): full jitter under a doubling bound."""
@@ -59,6 +63,7 @@ class RetryingCaller:
     def __init__(self, admission: Admission, policy: RetryPolicy, metrics: Metrics) -> None:
         self.admission = admission
         self._policy = policy
+        self._outage = Outage(policy.outage_patience_s)
         self._latency = metrics.engine_latency_seconds
         requests = metrics.engine_requests
         self._ok = requests.labels("ok")
@@ -69,11 +74,15 @@ class RetryingCaller:
         """The first good result of `attempt`, which raises EngineErrors.
 
         The deadline counts from the moment a slot is there: time in the queue for it is the
-        price of a busy engine, not a fault of the request. Being turned away (429) is retried
-        until the deadline, other failures at most `attempts` times.
+        price of a busy engine, not a fault of the request. So is the time of an outage. Being
+        turned away (429) is retried until the deadline, other failures at most `attempts` times.
+
+        Raises:
+            EngineOutage: see Outage.
         """
         budget, tries, failures = deadline_s, 0, 0
         last: EngineError | None = None
+        unreached: float | None = None
         while True:
             await self.admission.acquire()
             started = time.monotonic()
@@ -83,6 +92,12 @@ class RetryingCaller:
                 raise
             except EngineError as error:
                 tries += 1
+                if isinstance(error, EngineUnavailable):
+                    waits = self._outage.waits(error, unreached)
+                    unreached = time.monotonic()
+                    if waits:
+                        await asyncio.sleep(self._policy.backoff(tries))
+                        continue
                 failures += not isinstance(error, EngineOverloaded)
                 pause = self._policy.backoff(tries)
                 budget -= time.monotonic() - started + pause
@@ -102,9 +117,11 @@ class RetryingCaller:
         """
         try:
             async with asyncio.timeout(limit_s):
-                return await attempt()
+                result = await attempt()
         except TimeoutError as error:
             raise EngineTimeout(f"the engine did not answer within {limit_s:g} s") from error
+        self._outage.answered()
+        return result
 
     async def _once(
         self, attempt: Callable[[], Awaitable[Result]], budget: float, deadline_s: float
@@ -116,6 +133,7 @@ class RetryingCaller:
             async with asyncio.timeout(limit_s):
                 result = await attempt()
             seconds = time.perf_counter() - started
+            self._outage.answered()
             self._ok.inc()
             self._latency.observe(seconds)
             if seconds > SLOW_SHARE * deadline_s:

@@ -18,14 +18,21 @@ class RowCounts:
     tokens: int = 0
 
     def add(self, row: Row) -> None:
+        self._count(row, 1)
+        self.tokens += row.completion_tokens
+
+    def forget(self, row: Row) -> None:
+        """Takes back a row that is made again; its tokens have been spent."""
+        self._count(row, -1)
+
+    def _count(self, row: Row, change: int) -> None:
         match row.status:
             case RowStatus.ACCEPTED:
-                self.accepted += 1
+                self.accepted += change
             case RowStatus.REJECTED:
-                self.rejected += 1
+                self.rejected += change
             case RowStatus.FAILED:
-                self.failed += 1
-        self.tokens += row.completion_tokens
+                self.failed += change
 
     def as_event(self) -> Rows:
         """What the runner hears of it."""

@@ -38,12 +38,13 @@ class ModelSettings(Section):
 
 
 class RowsSettings(Section):
-    """How the `align` and `refine` stages cut their inputs into parts."""
+    """How `align` and `refine` cut their inputs into parts, and how many rows may fail."""
 
     rows_per_unit: PositiveInt = 512
     """Prompts of one unit of work, which becomes one part."""
     max_failed_share: Share = 0.0
-    """Share of rows that may stay failed when a stage closes."""
+    """Share of rows that may stay failed when a stage closes; of `topics` and `prompts` in each
+    unit, and without those that fail alike however often they are tried."""
     retry_rounds: Annotated[int, Field(ge=0)] = 1
     """Passes over failed rows within one run; the next run tries them again in any case."""
 

@@ -24,6 +24,7 @@ OPERATIONAL: Any = {
         "request_timeout_s",
         "connect_timeout_s",
         "retry_attempts",
+        "outage_patience_s",
         "retry_base_s",
         "retry_max_s",
     },

@@ -11,7 +11,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from selfalign.errors import EngineUnavailable, ObjectExists, SelfAlignError, TooManyFailures
+from selfalign.errors import (
+    EngineOutage,
+    EngineUnavailable,
+    ObjectExists,
+    SelfAlignError,
+    TooManyFailures,
+    retry_may_help,
+)
 from selfalign.pipeline.progress.row_counts import RowCounts
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.answer_stage import AnswerStage
@@ -31,8 +38,6 @@ UnitType = TypeVar("UnitType", bound=Unit)
 logger = logging.getLogger(__name__)
 
 RECONNECTS = 5
-# A unit of which more than this share failed says that the engine is down, not that rows are bad.
-FAILED_SHARE_LIMIT = 0.5
 # Units that one worker has under way at once: the tail of one overlaps the start of the next.
 UNITS_IN_FLIGHT = 8
 
@@ -73,13 +78,38 @@ class Worker:
 
             async def one(unit: Unit) -> None:
                 async with gate:
-                    rows = [self._count(row) async for row in stage.rows(client, self.run, unit)]
-                    self._refuse_dead_engine(unit.unit, rows)
-                    await self._write(unit.unit, rows)
+                    await self._write(unit.unit, await self._made(stage, client, unit))
 
             async with asyncio.TaskGroup() as tasks:
                 for unit in units:
                     tasks.create_task(one(unit))
+
+    async def _made(
+        self, stage: GenerationStage[Any], client: PromptSynthesizerClient, unit: Unit
+    ) -> list[Row]:
+        """The unit's rows; made again, from the same seeds, where too many failed.
+
+        What a request's own fault failed stays so: another try would end alike.
+
+        Raises:
+            TooManyFailures: more failed again than rows.max_failed_share allows. No part is
+                written, so the next run makes the unit again: other rows would follow from a part
+                with holes.
+        """
+        settings = self.run.config.rows
+        for left in range(settings.retry_rounds, -1, -1):
+            rows = [self._count(row) async for row in stage.rows(client, self.run, unit)]
+            failed = [row for row in rows if row.status == "failed" and retry_may_help(row.reason)]
+            if len(failed) <= settings.max_failed_share * len(rows):
+                break
+            if not left:
+                raise TooManyFailures(
+                    f"{self.stage.name}: unit {unit.unit}: {len(failed)} of {len(rows)} requests "
+                    f"failed, the last with {failed[-1].reason}: {failed[-1].evidence}"
+                )
+            for row in rows:
+                self.counts.forget(row)
+        return rows
 
     async def _answer(self, stage: AnswerStage) -> None:
         pending = Pending(await asyncio.to_thread(self._missing, stage.units))
@@ -89,6 +119,9 @@ class Worker:
             before = pending.left
             try:
                 await self._stream(stage, pending)
+            except EngineOutage:
+                # The engine, not the service: it has been waited for.
+                raise
             except EngineUnavailable as error:
                 # The service went away (rollout, crash): what it had not answered is asked again.
                 reconnects = 0 if pending.left < before else reconnects + 1
@@ -133,11 +166,3 @@ class Worker:
         self.on_row(row)
         self.report(self.counts)
         return row
-
-    def _refuse_dead_engine(self, unit: int, rows: Sequence[Row]) -> None:
-        failed = [row for row in rows if row.status == "failed"]
-        if len(failed) > FAILED_SHARE_LIMIT * len(rows):
-            raise TooManyFailures(
-                f"{self.stage.name}: unit {unit}: {len(failed)} of {len(rows)} requests "
-                f"failed, the last with {failed[-1].reason}: {failed[-1].evidence}"
-            )
