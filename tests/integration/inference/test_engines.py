@@ -151,6 +151,20 @@ async def test_faults(kind: str, fault: str, error: type[EngineError], tries: in
     assert counted in generate_latest(metrics.registry).decode()
 
 
+async def test_an_answer_that_no_row_can_hold_is_one_failed_request(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double = EngineDouble(answer=lambda text, _: "Fine." if "short" in text else "x" * 300_000)
+    async with client(kind, double) as engine:
+        with pytest.raises(EngineError, match=r"300,000 characters to a request of at most"):
+            await ask(engine)
+        monkeypatch.setattr("selfalign.inference.http.transport.MAX_BODY_BYTES", 200_000)
+        with pytest.raises(EngineError, match="an answer of more than 200,000 bytes"):
+            await ask(engine)
+        params = SamplingParams(max_new_tokens=9)
+        assert (await engine.generate("short", params, seed=1, deadline_s=9)).text == "Fine."
+
+
 @pytest.mark.parametrize("fault", ["424", "500", "503", "cut", "bad-json", "429"])
 async def test_faults_that_pass(kind: str, fault: str) -> None:
     double = EngineDouble(answer="Fine.", faults=deque([fault, fault]))

@@ -146,7 +146,6 @@ def test_tokens_stand_in_for_a_lost_text() -> None:
         ("length", "length"),
         ("eos_token", "eos_token"),
         ("stop_sequence", "stop_sequence"),
-        ("something new", "eos_token"),
         ("", None),
         (None, None),
     ],
@@ -154,6 +153,51 @@ def test_tokens_stand_in_for_a_lost_text() -> None:
 def test_words_of_tgi_for_an_end(reported: str | None, expected: str | None) -> None:
     body = {"generated_text": "a", "details": {"finish_reason": reported, "generated_tokens": 1}}
     assert generate("tgi").read(answered(json.dumps(body).encode())).finish_reason == expected
+
+
+@pytest.mark.parametrize("reported", ["abort", "error", "content_filter", "something new"])
+@pytest.mark.parametrize("kind", DIALECTS)
+def test_an_end_that_we_do_not_know_is_no_whole_answer(kind: str, reported: str) -> None:
+    """vLLM answers `abort` with half a sentence and status 200."""
+    body = {
+        "generated_text": "Half a",
+        "details": {"finish_reason": reported, "generated_tokens": 3},
+        "choices": [{"text": "Half a", "finish_reason": reported}],
+    }
+    with pytest.raises(EngineError, match=rf"finish reason '{reported}'; expected one"):
+        generate(kind).read(answered(json.dumps(body).encode()))
+
+
+ODD_COUNTS = [-1, 2**31, 10**400, "many", 1.5]
+
+
+@pytest.mark.parametrize("count", ODD_COUNTS, ids=range(len(ODD_COUNTS)))
+@pytest.mark.parametrize("kind", DIALECTS)
+def test_counts_that_no_row_can_hold_are_no_answer(kind: str, count: object) -> None:
+    body = {
+        "generated_text": "a",
+        "details": {"finish_reason": "length", "generated_tokens": count},
+        "choices": [{"text": "a", "finish_reason": "length"}],
+        "usage": {"completion_tokens": count},
+    }
+    with pytest.raises(EngineError, match="answered 200 without a completion"):
+        generate(kind).read(answered(json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"generated_text": "\\ud83d", "choices": [{"text": "\\ud83d"}]}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"generated_text": "a", "choices": [{"text": "a"}], "x": ' + b"[" * 100_000,
+    ],
+    ids=["half a surrogate pair", "deep list", "deep mapping", "deep in a field"],
+)
+@pytest.mark.parametrize("kind", DIALECTS)
+def test_bodies_that_no_parser_likes_are_no_answer(kind: str, body: bytes) -> None:
+    with pytest.raises(EngineError, match="answered 200 without a completion"):
+        generate(kind).read(answered(body))
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ def test_only_what_may_become_a_stop_is_held_back() -> None:
         ("stop_sequence", False, 3, "stop_sequence"),
         (None, False, 10, "length"),
         (None, False, 3, "eos_token"),
+        # Nothing says that it is whole.
+        (None, False, 0, "length"),
     ],
 )
 def test_reasons(

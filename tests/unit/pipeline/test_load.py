@@ -84,6 +84,33 @@ def test_bad_files_are_refused_with_the_place(text: str, message: str) -> None:
         parse_run_config(text, "run.yaml")
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("engine: {url: 'http://user:hunter2@host:80'}", "engine.url: the address holds a user"),
+        ("engine: {url: 'https://hunter2@host/path'}", "engine.url: the address holds a user"),
+        ("store: s3://key:hunter2@bucket/runs", "store: the address holds a user"),
+        ("model: {base: 's3://key:hunter2@bucket/m'}", "model.base: the address holds a user"),
+        ("store: '${SELFALIGN_TEST_UNSET}/runs'", "store: the environment variable SELFALIGN_TE"),
+        ("model: {base: '${SELFALIGN_TEST_UNSET}'}", "model.base: the environment variable SELF"),
+    ],
+)
+def test_addresses_hold_no_secret_and_no_variable_that_is_not_set(
+    changed: str, message: str
+) -> None:
+    values = yaml.safe_load(MINIMAL) | yaml.safe_load(changed)
+    with pytest.raises(ConfigError) as caught:
+        parse_run_config(yaml.safe_dump(values), "run.yaml")
+    assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("store", ["s3://bucket/a@b", "/data/me@work/runs", "runs/$HOME"])
+def test_addresses_may_hold_such_signs_elsewhere(store: str) -> None:
+    values = yaml.safe_load(MINIMAL) | {"store": store}
+    assert parse_run_config(yaml.safe_dump(values), "run.yaml").store == store
+
+
 def test_options_of_the_model_server_are_kept_as_they_were_set() -> None:
     text = MINIMAL + "executor: {model_server: {dtype: fp32, slots: 4}}"
     stored = dump_config(parse_run_config(text, "run.yaml"))

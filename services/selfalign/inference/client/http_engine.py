@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TypeVar
 
-from selfalign.errors import RouteMissing
+from selfalign.errors import EngineError, RouteMissing
 from selfalign.inference.client.adapter_check import AdapterCheck
 from selfalign.inference.client.retry import RetryingCaller
 from selfalign.inference.contract.engine import Completion, ContinuationScore, EngineInfo
@@ -20,6 +20,8 @@ Value = TypeVar("Value")
 
 # Of questions that cost the engine nothing: its limits, the tokens of a text.
 QUESTION_TIMEOUT_S = 10.0
+MAX_TOKEN_CHARS = 256
+"""The longest tokens of vocabularies, runs of white space, have half of it."""
 
 
 class HttpEngine:
@@ -53,6 +55,7 @@ class HttpEngine:
         async def attempt() -> Completion:
             started = time.perf_counter()
             generated = await self._send(call)
+            _check_length(generated, params)
             return _completion(generated, params, (time.perf_counter() - started) * 1e3)
 
         completion = await self._caller.run(attempt, deadline_s)
@@ -120,6 +123,16 @@ class HttpEngine:
         if response.status != 200:
             raise status_error(response)
         return call.read(response)
+
+
+def _check_length(generated: Generated, params: SamplingParams) -> None:
+    """Raises EngineError for a text that so few tokens cannot have: a row would not hold it."""
+    longest = params.max_new_tokens * MAX_TOKEN_CHARS
+    if len(generated.text) > longest:
+        raise EngineError(
+            f"the engine answered {len(generated.text):,} characters to a request of at most "
+            f"{params.max_new_tokens} tokens"
+        )
 
 
 def _completion(generated: Generated, params: SamplingParams, latency_ms: float) -> Completion:

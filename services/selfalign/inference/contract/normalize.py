@@ -21,12 +21,13 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
 def finish_reason(
     reported: FinishReason | None, *, cut: bool, tokens: int, max_new_tokens: int
 ) -> FinishReason:
-    """Why the text ends; where the engine did not say, the number of tokens tells."""
+    """Why the text ends; where the engine did not say, the number of tokens tells, and without one
+    the text counts as cut: nothing shows that it is whole."""
     if cut:
         return "stop_sequence"
     if reported is not None:
         return reported
-    return "length" if tokens >= max_new_tokens else "eos_token"
+    return "eos_token" if 0 < tokens < max_new_tokens else "length"
 
 
 def matching_logprob(candidate: str, likely: Mapping[str, float]) -> float | None:

@@ -1,13 +1,15 @@
 """An answer's JSON as a model of the fields that matter; the parser skips all others unbuilt."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from selfalign.inference.http.http_errors import not_an_answer
 from selfalign.inference.http.http_messages import HttpResponse
 
 Model = TypeVar("Model", bound=BaseModel)
+TokenCount = Annotated[int, Field(ge=0, lt=2**31)]
+"""What a row has room for."""
 
 
 def parse(response: HttpResponse, model: type[Model]) -> Model:

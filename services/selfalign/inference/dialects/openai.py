@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 
 from selfalign.inference.contract.engine import ContinuationScore, EngineInfo, FinishReason
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
-from selfalign.inference.dialects.json_answer import parse
+from selfalign.inference.dialects.json_answer import TokenCount, parse
 from selfalign.inference.dialects.prompt_scores import read_echo
+from selfalign.inference.http.http_errors import unknown_end
 from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 
@@ -125,8 +126,8 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: TokenCount | None = None
+    completion_tokens: TokenCount | None = None
 
 
 class _Answer(BaseModel):
@@ -167,21 +168,27 @@ def _read_generated(response: HttpResponse, *, has_stops: bool) -> Generated:
         stopped = isinstance(choice.stop_reason, str)
     return Generated(
         text=choice.text,
-        finish_reason=_reason(choice.finish_reason, stopped=stopped),
+        finish_reason=_reason(response, choice.finish_reason, stopped=stopped),
         prompt_tokens=usage.prompt_tokens or 0,
         completion_tokens=usage.completion_tokens or 0,
     )
 
 
-def _reason(reported: str | None, *, stopped: bool) -> FinishReason | None:
-    """OpenAI's "stop" is either: the end of the sequence, or a stop sequence."""
-    if not reported:
-        return None
-    if reported == "length":
-        return "length"
-    if reported == "stop_sequence" or (reported == "stop" and stopped):
-        return "stop_sequence"
-    return "eos_token"
+def _reason(response: HttpResponse, reported: str | None, *, stopped: bool) -> FinishReason | None:
+    """OpenAI's "stop" is either: the end of the sequence, or a stop sequence. TGI says which."""
+    match reported:
+        case None | "":
+            return None
+        case "length":
+            return "length"
+        case "stop_sequence":
+            return "stop_sequence"
+        case "stop":
+            return "stop_sequence" if stopped else "eos_token"
+        case "eos_token":
+            return "eos_token"
+        case _:
+            raise unknown_end(response, reported)
 
 
 def _read_top_logprobs(response: HttpResponse) -> Mapping[str, float]:

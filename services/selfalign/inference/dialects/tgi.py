@@ -11,8 +11,9 @@ from pydantic import BaseModel, JsonValue, RootModel
 
 from selfalign.inference.contract.engine import ContinuationScore, EngineInfo, FinishReason
 from selfalign.inference.dialects.dialect import ApiCall, Generated, Target
-from selfalign.inference.dialects.json_answer import parse
+from selfalign.inference.dialects.json_answer import TokenCount, parse
 from selfalign.inference.dialects.prompt_scores import read_prefill, read_scores
+from selfalign.inference.http.http_errors import unknown_end
 from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
 from selfalign.settings.sampling import SamplingParams
 
@@ -121,7 +122,7 @@ class TgiDialect:
 
 class _Details(BaseModel):
     finish_reason: str | None = None
-    generated_tokens: int | None = None
+    generated_tokens: TokenCount | None = None
 
 
 class _Answer(BaseModel):
@@ -192,17 +193,19 @@ def _read_generated(response: HttpResponse) -> Generated:
     header = response.headers.get("x-prompt-tokens", "")
     return Generated(
         text=text,
-        finish_reason=_reason(details.finish_reason),
-        prompt_tokens=int(header) if header.isdecimal() else 0,
+        finish_reason=_reason(response, details.finish_reason),
+        prompt_tokens=int(header) if header.isdecimal() and len(header) < 10 else 0,
         completion_tokens=tokens,
     )
 
 
-def _reason(reported: str | None) -> FinishReason | None:
+def _reason(response: HttpResponse, reported: str | None) -> FinishReason | None:
     if not reported:
         return None
     known: dict[str, FinishReason] = {reason: reason for reason in get_args(FinishReason)}
-    return known.get(reported, "eos_token")
+    if reported not in known:
+        raise unknown_end(response, reported)
+    return known[reported]
 
 
 def _joined_tokens(response: HttpResponse) -> str:

@@ -49,7 +49,7 @@ def error_text(body: str) -> str:
     message: JsonValue
     try:
         message = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         message = body
     if isinstance(message, dict):
         message = message.get("error", message.get("message", message))
@@ -57,6 +57,17 @@ def error_text(body: str) -> str:
         message = message.get("message", message)
     text = str(message).strip()
     return text if len(text) <= MAX_BODY else f"{text[:MAX_BODY]} ..."
+
+
+def unknown_end(response: HttpResponse, reason: str) -> EngineError:
+    """The error of an answer that ended, as the engine says, for a reason that we do not know.
+
+    `abort`, `error` and `content_filter` are such: what was written so far is no whole answer.
+    """
+    return EngineError(
+        f"{response.url} ended its answer with the finish reason {reason!r:.100}; expected one "
+        "that tells whether the answer is whole"
+    )
 
 
 def not_an_answer(response: HttpResponse) -> EngineError:

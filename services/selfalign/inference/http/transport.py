@@ -8,8 +8,11 @@ from pathlib import Path
 
 import aiohttp
 
-from selfalign.errors import ConfigError, EngineUnavailable
+from selfalign.errors import ConfigError, EngineError, EngineUnavailable
 from selfalign.inference.http.http_messages import HttpRequest, HttpResponse
+
+MAX_BODY_BYTES = 16 << 20
+"""Of one answer. TGI lists the tokens of a prompt at about 100 bytes each."""
 
 
 class HttpTransport:
@@ -29,6 +32,7 @@ class HttpTransport:
         Raises:
             EngineRejected: the body cannot be sent as UTF-8.
             EngineUnavailable: no connection, or it broke.
+            EngineError: the answer is larger than MAX_BODY_BYTES.
         """
         session = self._session or self._open()
         content = request.content()
@@ -37,7 +41,7 @@ class HttpTransport:
             async with session.request(
                 request.method, request.url, data=content, headers=headers, allow_redirects=False
             ) as answer:
-                body = await answer.read()
+                body = await _read(answer)
                 return HttpResponse(request.url, answer.status, answer.headers, body)
         except (aiohttp.ClientError, OSError) as error:
             what = str(error) or type(error).__name__
@@ -55,6 +59,16 @@ class HttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self._session
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, of which no more is held than it may have."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise EngineError(f"{answer.url}: an answer of more than {MAX_BODY_BYTES:,} bytes")
+    return bytes(body)
 
 
 def tls_context(tls_ca: Path) -> ssl.SSLContext:

@@ -14,7 +14,7 @@ from selfalign.pipeline.run.prompts_settings import PromptsSettings, TopicsSetti
 from selfalign.principle_engine.align_settings import PrincipleEngineSettings
 from selfalign.prompt_synthesizer.synthesizer_settings import PromptSynthesizerSettings
 from selfalign.refiner.refine_settings import RefinerSettings
-from selfalign.settings.section import HttpUrl, NonEmpty, PositiveInt, Section, Seed, Share
+from selfalign.settings.section import Address, HttpUrl, PositiveInt, Section, Seed, Share
 from selfalign.settings.tls import ClientTls
 from selfalign.training_settings.end_of_turn import EndOfTurn
 from selfalign.training_settings.run_section import TrainingSection
@@ -27,7 +27,7 @@ ExecutorKind = Literal["local", "kubernetes"]
 class ModelSettings(Section):
     """The base model that is to be aligned."""
 
-    base: NonEmpty
+    base: Address
     """A folder with config.json, tokenizer and safetensors, here or in a bucket
     (s3://bucket/prefix), or the id that the engine serves."""
 
@@ -102,7 +102,7 @@ class RunConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     """Folder of the run in the store, and label of its Jobs."""
-    store: NonEmpty
+    store: Address
     """A folder, or s3://bucket/prefix."""
     profile: Profile = "paper"
     """Whose defaults fill what the file leaves out: profiles/<name>.yaml."""
