@@ -71,6 +71,8 @@ class AnswerFilter:
         tokens, asked = words(answer), words(prompt)
         if s.unfinished:
             yield checks.unfinished(answer)
+        if s.control_characters:
+            yield checks.control_characters(answer)
         if s.header_leak:
             yield checks.holds_marker(answer, self._headings, "header_leak")
             yield leaks.name_leak(answer, self._names)

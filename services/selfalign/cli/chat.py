@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from selfalign.cli.inspect import RunOption, StoreOption
+from selfalign.cli.terminal import printable
 from selfalign.errors import ConfigError
 from selfalign.events import Event, Note
 from selfalign.inference.client.build import build_engine
@@ -125,7 +126,7 @@ class Chat:
             print(f"\n> {text}")
             for role, settings in engines.items():
                 print(f"\n[{role}] ", end="", flush=True)
-                self._ask(settings, text, lambda piece: print(piece, end="", flush=True))
+                self._ask(settings, text, _print_piece)
                 print()
 
     def in_turns(self, roles: Sequence[ModelRole], prompts: Sequence[str]) -> None:
@@ -139,7 +140,7 @@ class Chat:
         for number, text in enumerate(prompts):
             print(f"\n> {text}")
             for role in roles:
-                print(f"\n[{role}] {answers[role][number]}")
+                print(f"\n[{role}] {printable(answers[role][number])}")
 
     def _serve(self, role: ModelRole) -> EngineSettings:
         return self._executor.serve(role, model_weights(STAGES, self._run, role))
@@ -185,6 +186,10 @@ def _typed() -> Iterator[str]:
         if not line.strip():
             return
         yield line.strip()
+
+
+def _print_piece(piece: str) -> None:
+    print(printable(piece), end="", flush=True)
 
 
 def _show(event: Event) -> None:

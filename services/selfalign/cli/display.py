@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from selfalign.cli.terminal import printable
 from selfalign.events import Event, Note, ResultPlace, Rows, Verdict, as_fields
 from selfalign.pipeline.progress.stage_progress import STATUSES, StageProgress
 
@@ -76,13 +77,17 @@ class LiveDisplay(AbstractContextManager["LiveDisplay"]):
 
     def show(self, event: Event) -> None:
         if isinstance(event, ResultPlace):
-            self._live.console.print(f"{event.label:>10}  {event.path}")
+            self._print(f"{event.label:>10}  {event.path}")
         elif isinstance(event, Verdict):
-            self._live.console.print(event.text, markup=False, highlight=False)
+            self._print(event.text)
         elif isinstance(event, Note):
-            self._live.console.print(f"{event.stage}: {event.text}", style="dim")
+            self._print(f"{event.stage}: {event.text}", style="dim")
         elif event.stage in self._stages:
             self._stages[event.stage].take(event)
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        # Addresses and notes are other people's text, in which [/b] is no mark-up.
+        self._live.console.print(printable(text), style=style, markup=False, highlight=False)
 
     def _table(self) -> Table:
         table = Table(title=f"run {self._name}")

@@ -2,7 +2,7 @@
 
 import json as json_module
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from selfalign.cli.job_table import show_jobs
+from selfalign.cli.terminal import printable
 from selfalign.errors import ConfigError, DataError, VerificationError
 from selfalign.pipeline.run.run import Run, open_run
 from selfalign.pipeline.runner.verify import verify_run
@@ -82,10 +83,10 @@ def status_command(
         elif isinstance(stage, TableStage):
             counts = (manifest.inputs, manifest.accepted, manifest.rejected, manifest.failed)
             reasons = ", ".join(f"{name} {count}" for name, count in manifest.reasons.items())
-            table.add_row(stage.name, "done", *map(str, counts), reasons)
+            table.add_row(stage.name, "done", *map(str, counts), printable(reasons))
         else:
             table.add_row(stage.name, "done", "", "", "", "", "")
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Console(markup=False, width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _unfinished(run: Run, stage: str) -> str:
@@ -99,7 +100,8 @@ def verify_command(run: RunOption, store: StoreOption = "runs") -> None:
     for finding in verify_run(open_run(open_store(store), run)):
         faults += bool(finding.fault)
         mark = "FAULT" if finding.fault else "ok"
-        print(f"{mark:5} {finding.stage:8} {finding.check}{finding.fault and ': ' + finding.fault}")
+        fault = printable(finding.fault and f": {finding.fault}")
+        print(f"{mark:5} {finding.stage:8} {finding.check}{fault}")
     if faults:
         raise VerificationError(f"run {run}: {faults} checks failed")
     print(f"run {run}: verified")
@@ -116,10 +118,11 @@ def show_command(
     for stage in TABLES:
         for row in _matching(opened, stage.name, prompt_id):
             found += 1
-            print(f"── {stage.name}: {row.status}{row.reason and ' (' + row.reason + ')'}")
+            reason = printable(row.reason and f" ({row.reason})")
+            print(f"── {stage.name}: {row.status}{reason}")
             for name, value in row.as_dict().items():
                 if value not in ("", (), 0, 0.0, False, row.status, row.reason):
-                    text = str(value).replace("\n", "\n" + " " * 20)
+                    text = printable(str(value)).replace("\n", "\n" + " " * 20)
                     print(f"   {name:16} {text}")
     if not found:
         raise DataError(f"no row of run {run} has a prompt id that starts with {prompt_id!r}")
@@ -144,15 +147,32 @@ def export_command(
     if opened.manifest(stage) is None:
         raise DataError(f"stage {stage} of run {run} is not done; finish it with selfalign run")
     table = read_rows(opened.store, f"{run}/{stage}", status=RowStatus.ACCEPTED)
-    partial = output.with_name(output.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        for row in to_rows(table):
-            record = {
-                "prompt_id": row.prompt_id,
-                "instruction": row.instruction,
-                "input": row.input,
-                "output": row.answer,
-            }
-            file.write(json_module.dumps(record, ensure_ascii=False) + "\n")
-    partial.replace(output)
+    try:
+        _write_rows(to_rows(table), output)
+    except OSError as error:
+        raise ConfigError(
+            f"--output: {output} cannot be written: {error.strerror or error}; expected a file in "
+            "a folder that is there and has room"
+        ) from error
     print(f"{table.num_rows} rows written to {output}")
+
+
+def _write_rows(rows: Iterable[Row], output: Path) -> None:
+    """Whole or not at all; into a device or a pipe as it is, which no file may replace."""
+    special = output.exists() and not output.is_file()
+    target = output if special else output.with_name(output.name + ".partial")
+    try:
+        with target.open("w", encoding="utf-8") as file:
+            for row in rows:
+                record = {
+                    "prompt_id": row.prompt_id,
+                    "instruction": row.instruction,
+                    "input": row.input,
+                    "output": row.answer,
+                }
+                file.write(json_module.dumps(record, ensure_ascii=False) + "\n")
+        if not special:
+            target.replace(output)
+    finally:
+        if not special:
+            target.unlink(missing_ok=True)

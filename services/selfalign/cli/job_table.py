@@ -34,5 +34,5 @@ def show_jobs(run: str, namespace: str | None, context: str | None, *, as_json: 
         troubles = "\n".join(status.troubles)
         stage = status.stage or "runner"
         table.add_row(stage, status.name, status.state, pods, status.since, troubles)
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(markup=False, width=None if sys.stdout.isatty() else 200)
     console.print(table if found else f"no Jobs of run {run} in namespace {cluster.namespace}")

@@ -15,6 +15,7 @@ Truncated = Literal["reject", "keep"]
 EVIDENCE_CHARS = 160
 _MIN_INPUT_WORDS = 5
 _LONGEST_WORD = 40
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LAST_WORD = re.compile(r"(?<=\s)\S+$")
 _SENTENCE_END = (".", "!", "?", "。", "！", "？", '"', "”", ")", "`")
 
@@ -34,6 +35,15 @@ def too_short(answer: str, min_chars: int) -> Rejection | None:
     if len(answer) >= min_chars:
         return None
     return Rejection("too_short", f"{len(answer)} of {min_chars} characters: {excerpt(answer)}")
+
+
+def control_characters(answer: str) -> Rejection | None:
+    """`control_characters`: the answer holds one that no text needs: NUL, an escape, a bell."""
+    found = _CONTROL.search(answer)
+    if found is None:
+        return None
+    around = answer[max(0, found.start() - 30) : found.end() + 30]
+    return Rejection("control_characters", f"holds {found[0]!r}: {around!r}")
 
 
 def truncated(complete: bool, mode: Truncated, answer: str) -> Rejection | None:

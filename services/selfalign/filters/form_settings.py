@@ -16,6 +16,8 @@ class FormFilterSettings(Section):
     loops: LoopSettings = LoopSettings()
     unfinished: bool = True
     """Reject answers that end with a colon or a comma."""
+    control_characters: bool = True
+    """Reject answers with control characters other than tab and line ends."""
     header_leak: bool = True
     """Reject answers that hold a heading of the student's layout or the verbose name."""
     meta_leak_run: Count = 10

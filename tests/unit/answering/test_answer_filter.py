@@ -77,6 +77,8 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "a section": (ASK, "", f"{GOOD}\n\n## See also\n\nThe moon.", "section_heading"),
     "the overview": (ASK, "", C.student.verbose.overview[:150], "meta_leak"),
     "the prompt": (ASK, "", "How do tides work.", "prompt_copied"),
+    "an escape": (ASK, "", f"{GOOD} \x1b]52;c;cm0=\x07", "control_characters"),
+    "a NUL": (ASK, "", f"{GOOD}\x00", "control_characters"),
     "announcing": (ASK, "", f"{GOOD} The reasons are these:", "unfinished"),
 }  # fmt: skip
 
@@ -104,6 +106,7 @@ SWITCHES: dict[str, dict[str, object]] = {
     "section_heading": {"section_headings": []},
     "meta_leak": {"meta_leak_run": 0},
     "unfinished": {"unfinished": False},
+    "control_characters": {"control_characters": False},
 }
 
 

@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import os
 import pkgutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,25 @@ def test_export_writes_accepted_rows_only(store: str, tmp_path: Path) -> None:
         "input": "",
         "output": "About Explain tides.",
     }
+
+
+def test_export_into_a_device_or_nowhere(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As root, a rename would put a file in a device's place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.extend(pipe.read_text().splitlines()))
+    reader.start()
+    command = ["export", "--run", "one", "--store", store, "--stage", "align", "-o"]
+    assert run([*command, str(pipe)]) == 0
+    reader.join(10)
+    assert len(read) == 1
+    assert pipe.is_fifo()
+    missing = tmp_path / "none" / "out.jsonl"
+    assert run([*command, str(missing)]) == 64
+    assert f"--output: {missing} cannot be written: No such file" in capsys.readouterr().err
 
 
 def test_verify_fails_with_its_exit_code(store: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ _FORM_FILTERS_OFF = {
     "other_language": False,
     "rules_cited": False,
     "introductions": False,
+    "control_characters": False,
 }
 _NO_SELECTION = {
     "candidates": 1,
