@@ -19,6 +19,7 @@ from selfalign.pipeline.run.run_file import load_run_config
 from selfalign.pipeline.runner.preflight import check_stages, prepare
 from selfalign.pipeline.runner.reuse import reuse_stages
 from selfalign.pipeline.runner.runner import Runner
+from selfalign.pipeline.runner.verify import refuse_faults
 from selfalign.pipeline.stages import evaluate
 from selfalign.pipeline.stages import register as stages
 from selfalign.pipeline.stages.kinds.stage import Stage
@@ -85,6 +86,8 @@ def _run(config: RunConfig, walked: Sequence[Stage], reuse: str | None, show: Ev
         Runner(run, executor, show).walk(walked)
     finally:
         executor.close()
+    checks = refuse_faults(run)
+    show(Note(stage=walked[-1].name, text=f"verified: {checks} checks, no fault"))
     if walked[-1] is stages.STAGES[-1]:
         for stage, label, name in stages.results_of(walked):
             path = f"{run.store.url}/{run.prefix(stage.name)}/{name}".rstrip("/")

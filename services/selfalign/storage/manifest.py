@@ -72,5 +72,5 @@ def read_manifest(store: Store, stage_prefix: str) -> Manifest | None:
 
 
 def write_manifest(store: Store, stage_prefix: str, manifest: Manifest) -> None:
-    """Marks the stage as done. Raises ObjectExists if it was done already."""
+    """Marks the stage as done. Raises ObjectExists if it was, with another manifest."""
     store.create(manifest_key(stage_prefix), manifest.model_dump_json(indent=2).encode())

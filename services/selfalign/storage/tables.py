@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from selfalign.errors import DataError
+from selfalign.errors import DataError, ObjectMissing, VerificationError
 from selfalign.storage.columns import fill_added
-from selfalign.storage.manifest import PartInfo
+from selfalign.storage.manifest import PartInfo, read_manifest
 from selfalign.storage.rows import ROW_COLUMNS, ROW_SCHEMA, Row, RowStatus
 from selfalign.storage.store import Store
 
@@ -118,21 +118,47 @@ def read_rows(
 ) -> pa.Table:
     """A stage's table: for every row_id the row of its highest attempt, sorted by row_id.
 
+    Of a finished stage, the parts that its manifest names and nothing else; of an open one, those
+    that are there.
+
     Args:
         columns: The columns wanted; all by default.
         status: Only rows that ended so.
+
+    Raises:
+        VerificationError: a part of a finished stage is not there, or holds other bytes.
+        DataError: a part is no table of ours.
     """
     wanted = list(columns) if columns else ROW_SCHEMA.names
     needed = list(dict.fromkeys([*wanted, "row_id", "attempt", "status"]))
     schema = schema_of(needed)
     tables = [schema.empty_table()]
-    for name in list_parts(store, stage_prefix):
-        key = f"{stage_prefix}/{name}"
-        tables.append(parse_part(key, store.get(key), needed).cast(schema))
+    for key, data in _parts(store, stage_prefix):
+        tables.append(parse_part(key, data, needed).cast(schema))
     table = latest_attempts(pa.concat_tables(tables))
     if status is not None:
         table = table.filter(pc.equal(table["status"], status.value))
     return table.select(wanted)
+
+
+def _parts(store: Store, stage_prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Key and bytes of each part of a stage."""
+    manifest = read_manifest(store, stage_prefix)
+    if manifest is None:
+        for name in list_parts(store, stage_prefix):
+            yield (key := f"{stage_prefix}/{name}"), store.get(key)
+        return
+    for part in sorted(manifest.parts, key=lambda one: one.name):
+        key = f"{stage_prefix}/{part.name}"
+        try:
+            data = store.get(key)
+        except ObjectMissing as error:
+            raise VerificationError(
+                f"{store.url}/{key}: is not there, and the stage's manifest names it"
+            ) from error
+        if hashlib.sha256(data).hexdigest() != part.sha256:
+            raise VerificationError(f"{store.url}/{key}: other bytes than the manifest says")
+        yield key, data
 
 
 def latest_attempts(table: pa.Table) -> pa.Table:

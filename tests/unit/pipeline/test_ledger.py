@@ -11,8 +11,8 @@ from selfalign.errors import StoreError, VerificationError
 from selfalign.events import EventSink
 from selfalign.pipeline.executors.contract.executor import Executor
 from selfalign.pipeline.run.run import Run
-from selfalign.pipeline.runner.verify import verify_run
-from selfalign.pipeline.stages import topics
+from selfalign.pipeline.runner.verify import refuse_faults, verify_run
+from selfalign.pipeline.stages import prompts, topics
 from selfalign.pipeline.stages.kinds.ledger import close_table
 from selfalign.pipeline.stages.kinds.stage import StageWork
 from selfalign.pipeline.stages.prompt_plan import round_prefix
@@ -168,3 +168,29 @@ def test_the_candidates_of_prompts_are_in_the_manifest(make_run: MakeRun) -> Non
     assert [fault for fault in faults(run) if "topics" not in fault] == []
     run.store.delete(part)
     assert any("round-00/part-00000.parquet does not exist" in fault for fault in faults(run))
+
+
+def test_what_follows_reads_what_the_manifest_names_and_nothing_else(make_run: MakeRun) -> None:
+    """Deleted, altered and foreign parts of a finished stage."""
+    run = make_run()
+    close_table(run, "prompts", {"upstream": {}}, expected=None)
+    rows = prompts.STAGE.accepted(run)
+    create_part(run.store, f"{run.prefix('prompts')}/{part_name(9)}", [TOPIC])
+    assert prompts.STAGE.accepted(run) == rows
+    key = f"{run.prefix('prompts')}/{part_name(0)}"
+    whole = run.store.get(key)
+    run.store.put(key, whole[:-1] + b"x")
+    with pytest.raises(VerificationError, match=r"part-00000.parquet: other bytes than the manif"):
+        prompts.STAGE.accepted(run)
+    run.store.delete(key)
+    with pytest.raises(VerificationError, match=r"part-00000.parquet: is not there, and the stage"):
+        prompts.STAGE.accepted(run)
+    with pytest.raises(VerificationError, match=r"run one: \d+ of \d+ checks failed: prompts: "):
+        refuse_faults(run)
+
+
+def test_a_run_without_faults_counts_its_checks(make_run: MakeRun) -> None:
+    run = make_run(prompts=0)
+    create_part(run.store, f"{run.prefix('topics')}/{part_name(0)}", [TOPIC])
+    close_table(run, "topics", {"upstream": {}}, expected=None, units=1)
+    assert refuse_faults(run) == 3

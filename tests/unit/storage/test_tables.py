@@ -68,8 +68,9 @@ def test_manifest_is_written_once_and_garbage_is_named(tmp_path: Path) -> None:
     manifest = Manifest(stage="align", inputs=3, accepted=1, rejected=2, reasons={"x": 2})
     write_manifest(store, "run/align", manifest)
     assert read_manifest(store, "run/align") == manifest
+    write_manifest(store, "run/align", manifest)
     with pytest.raises(ObjectExists):
-        write_manifest(store, "run/align", manifest)
+        write_manifest(store, "run/align", manifest.model_copy(update={"inputs": 4}))
     store.put("run/refine/manifest.json", b'{"stage": 1}')
     with pytest.raises(DataError, match=r"run/refine/manifest\.json"):
         read_manifest(store, "run/refine")
