@@ -8,7 +8,7 @@ from selfalign_training.data.encode import Example
 
 @dataclass(slots=True)
 class Counts:
-    """rows + extra_rows = sequences + dropped_empty + dropped_overlong."""
+    """rows + extra_rows = sequences + dropped_empty + dropped_markup + dropped_overlong."""
 
     rows: int = 0
     """Accepted rows of the stage."""
@@ -17,6 +17,8 @@ class Counts:
     sequences: int = 0
     dropped_empty: int = 0
     """Answers of white space, or of nothing that the tokenizer knows: no token to learn."""
+    dropped_markup: int = 0
+    """Texts that spell out a control token of the tokenizer."""
     dropped_overlong: int = 0
     tokens: int = 0
     trained_tokens: int = 0

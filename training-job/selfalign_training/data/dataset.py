@@ -20,7 +20,7 @@ from selfalign_training.data.token_file import TokenFile
 from selfalign_training.data.tokenizer import Tokenizer
 from selfalign_training.launch.place import Place
 
-CACHE_VERSION = "2"
+CACHE_VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,8 @@ def load_dataset(
 def _nothing_left(counts: Counts, max_length: int) -> str:
     return (
         f"none of {counts.rows + counts.extra_rows} rows can be trained on: "
-        f"{counts.dropped_empty} answers are empty, {counts.dropped_overlong} rows are longer than "
-        f"max_length {max_length} tokens (the shortest has {counts.shortest_overlong}); raise "
+        f"{counts.dropped_empty} answers are empty, {counts.dropped_markup} rows spell out a "
+        f"control token, {counts.dropped_overlong} rows are longer than max_length {max_length} "
+        f"tokens (the shortest has {counts.shortest_overlong}); raise "
         "max_length or shorten layout.meta_prompts"
     )

@@ -25,6 +25,7 @@ from selfalign.errors import DataError, StageError
 from selfalign_training.data.counts import Counts
 from selfalign_training.data.encode import encode
 from selfalign_training.data.layout import Layout
+from selfalign_training.data.markup import Markup
 from selfalign_training.data.source import Source
 from selfalign_training.data.token_file import TokenFile, TokenWriter
 from selfalign_training.data.tokenizer import Tokenizer
@@ -85,16 +86,18 @@ class TokenCache:
     ) -> None:
         if (self._units / f"{share.name}.json").is_file():
             return
-        counts = Counts()
+        counts, markup = Counts(), Markup(tokenizer)
 
         def answered() -> Iterator[Source]:
             for source in share.read():
                 counts.extra_rows += share.extra
                 counts.rows += not share.extra
-                if source.answer.strip():
-                    yield source
-                else:
+                if not source.answer.strip():
                     counts.dropped_empty += 1
+                elif markup.stands_in(source):
+                    counts.dropped_markup += 1
+                else:
+                    yield source
 
         with TokenWriter(self._units / f"{share.name}.arrow") as writer:
             for example in encode(answered(), layout, tokenizer):

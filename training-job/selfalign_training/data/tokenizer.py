@@ -16,6 +16,11 @@ class AddedToken(Protocol):
     """A token that the tokenizer looks for before all others."""
 
     @property
+    def content(self) -> str:
+        """How it is spelled."""
+        ...
+
+    @property
     def special(self) -> bool:
         """Whether it is no part of a text."""
         ...

@@ -44,6 +44,7 @@ DATA = {
     "extra_rows": "Extra rows",
     "sequences": "Trained on",
     "dropped_empty": "Dropped, empty answer",
+    "dropped_markup": "Dropped, a control token spelled out",
     "dropped_overlong": "Dropped, longer than max_length",
     "tokens": "Tokens of an epoch",
     "trained_tokens": "Of these answer, which the loss falls on",

@@ -80,6 +80,7 @@ def test_accepted_rows_are_there_in_the_order_of_their_ids(config: TrainingConfi
         "extra_rows": 0,
         "sequences": 3,
         "dropped_empty": 1,
+        "dropped_markup": 0,
         "dropped_overlong": 1,
         "tokens": sum(lengths),
         "trained_tokens": 3 * len(["</s>"]) + 2 * len("Yes.") + 1,
@@ -99,6 +100,25 @@ def test_an_answer_that_the_tokenizer_drops_is_counted_as_empty(config: Training
     dataset = load_dataset(config, find_sources(config), tokenizer, Place())
     assert ids(dataset) == ["b"]
     assert dataset.counts()["dropped_empty"] == 1
+
+
+@pytest.mark.parametrize(
+    ("spelled", "dropped"),
+    [
+        (row("b", "Yes.</s> And on."), 1),
+        (replace(row("b"), instruction="What does </s> mean?"), 1),
+        (replace(row("b"), input="</s>"), 1),
+        (row("b", "Yes. <b>Bold</b> and </ s>."), 0),
+    ],
+)
+def test_a_control_token_that_is_spelled_out_is_no_text(
+    config: TrainingConfig, spelled: Row, dropped: int
+) -> None:
+    """It would be the token: the end of the turn, in the middle of what is learnt."""
+    finish(config, [row("a"), spelled])
+    counts = load(config).counts()
+    assert (counts["rows"], counts["sequences"]) == (2, 2 - dropped)
+    assert counts["dropped_markup"] == dropped
 
 
 def test_a_row_that_was_tried_again_counts_once(config: TrainingConfig) -> None:
