@@ -17,9 +17,13 @@ INPUT = re.compile(r"^[ \t]*\d+\.[ \t]+Input:", re.MULTILINE)
 OUTPUT = re.compile(r"^[ \t]*\d+\.[ \t]+Output:", re.MULTILINE)
 # Small models misspell the sign for it in many ways: [noinput], <noinject>.
 ABSENT = re.compile(
-    r"<?\s*no[ _]?input\s*>?\.?|[<\[(]\s*no(?:[ _]?in\w*|ne)\s*[>\])]|(?:none|n/a)\.?",
+    r"<?\s*no[ _]?input\s*>?\.?|[<\[(]\s*no(?:[ _]?in\w*|ne)\s*[>\])]|"
+    r"[<\[(]?\s*(?:none|n/a|not applicable|no (?:\w+ )?input(?: (?:is |was )?(?:needed|required|"
+    r"necessary|provided|given|available|applicable))?)\.?\s*[>\])]?\.?",
     re.IGNORECASE,
 )
+# On a line without other text: the material of a task may have headings of its own.
+SEPARATOR = re.compile(r"^[ \t]*###[ \t]*(?=$|\d+\.[ \t]+Instruction:)", re.MULTILINE)
 # What is left of a separator that a stop sequence or the token limit cut.
 HALF_SEPARATOR = re.compile(r"(?:^|\n)[ \t]*#{1,2}\s*$")
 
@@ -54,7 +58,7 @@ def parse_self_instruct(
     pieces = [text[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
     candidates = [_parse_task(piece, lines) for piece in pieces]
     # A task that is followed by the separator is whole.
-    if cut and "###" not in pieces[-1]:
+    if cut and not SEPARATOR.search(pieces[-1]):
         rejection = Rejection(Reason.TRUNCATED, "the token limit ended this task")
         last = candidates[-1]
         candidates[-1] = Candidate(last.raw, last.text, last.input, rejection)
@@ -66,7 +70,8 @@ def parse_self_instruct(
 
 
 def _parse_task(piece: str, lines: InstructionLines) -> Candidate:
-    task = piece.split("###", 1)[0]
+    # The published scripts split at the sign wherever it stands.
+    task = re.split("###" if lines == "as_written" else SEPARATOR, piece, maxsplit=1)[0]
     header = HEADER.match(task)
     body = task[header.end() :] if header else task
     parts = INPUT.split(body)

@@ -1,6 +1,7 @@
 """Client channels: load balancing over all addresses, keepalive, TLS, bearer tokens."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from selfalign.settings.section import Seconds
 from selfalign.settings.tls import ClientTls
 
 MEBIBYTE = 1 << 20
+LOOPBACK = re.compile(r"(?:dns:///|ipv4:|ipv6:)?(?:localhost|127\.|\[?::1)")
 
 
 class ChannelSettings(ClientTls):
@@ -47,6 +49,9 @@ def open_channel(settings: ChannelSettings) -> grpc.aio.Channel:
         ("grpc.max_reconnect_backoff_ms", 5000),
     ]
     target = settings.target
+    if LOOPBACK.match(target):
+        # A proxy of the environment's (http_proxy) knows no service of this machine.
+        options.append(("grpc.enable_http_proxy", 0))
     if "://" not in target and not target.startswith(("dns:", "unix:", "ipv4:", "ipv6:")):
         target = f"dns:///{target}"
     credentials = channel_credentials(settings)

@@ -246,6 +246,19 @@ async def test_an_error_of_the_callers_own_iterator_comes_through() -> None:
             _ = [row async for row in client.align_prompts(items())]
 
 
+async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with (
+        serving([EchoService().registration()]) as channel,
+        PrincipleEngineClient(channel) as client,
+    ):
+        assert await client.align_prompt(ITEM, 5.0) == row_of(ITEM)
+
+
 async def test_nobody_listens() -> None:
     async with PrincipleEngineClient(ChannelSettings(target="127.0.0.1:9")) as client:
         with pytest.raises(errors.EngineUnavailable, match=r"127\.0\.0\.1:9"):

@@ -4,6 +4,7 @@ import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from selfalign.errors import DataError
 from selfalign.pipeline.run.run import Run
 from selfalign.pipeline.stages.kinds.generation_stage import UNIT_DEADLINE_S, GenerationStage
 from selfalign.pipeline.stages.kinds.ledger import close_table
@@ -11,7 +12,8 @@ from selfalign.pipeline.stages.kinds.stage import StageWork
 from selfalign.pipeline.units.units import TopicUnit
 from selfalign.prompt_synthesizer.seeds import load_topic_seeds
 from selfalign.rpc.clients import PromptSynthesizerClient
-from selfalign.storage.rows import Row, derive_seed
+from selfalign.storage.rows import Row, RowStatus, derive_seed
+from selfalign.storage.tables import read_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,14 @@ class TopicsStage(GenerationStage[TopicUnit]):
         units = len(self.units(work.run, 1))
         if units:
             self.run_workers(work, self.serve(work))
+        prefix = work.run.prefix(self.name)
+        found = read_rows(work.run.store, prefix, columns=["reason"], status=RowStatus.ACCEPTED)
+        if units and not found.num_rows:
+            raise DataError(
+                f"{self.name}: none of the topics that the model wrote was accepted; raise "
+                "topics.max_completions, loosen synthesizer.topics.filters and .fit, or write "
+                "prompts without topics (prompts.sources)"
+            )
         close_table(work.run, self.name, work.fingerprint, expected=None, units=units)
 
 
