@@ -1,10 +1,10 @@
 """kill -9 of the whole process tree at any moment loses and doubles nothing."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from selfalign.pipeline.run.run import Run, open_run
@@ -12,9 +12,8 @@ from selfalign.pipeline.runner.verify import verify_run
 from selfalign.pipeline.stages import prompts
 from selfalign.storage.open import open_store
 from selfalign.storage.tables import read_rows
-from support.model_server_process import ModelServerProcess
 from support.run_process import RunProcess
-from support.s3_server import environment, free_port, s3_server
+from support.s3_server import environment, s3_server
 
 Moment = Callable[[dict[str, Any]], bool]
 
@@ -32,11 +31,7 @@ MOMENTS: list[tuple[str, Moment, float]] = [
 ]
 
 
-AWAY_S = 4.0
-"""Longer than all retries of one call took before an engine that had answered was waited for."""
-
-
-def write_config(folder: Path, model: Path, name: str, store: str, more: str = "") -> Path:
+def write_config(folder: Path, model: Path, name: str, store: str) -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(
         f"name: {name}\nstore: {store}\nprofile: small\nseed: 5\n"
@@ -47,7 +42,7 @@ def write_config(folder: Path, model: Path, name: str, store: str, more: str = "
         "synthesizer: {topics: {fit: {min_ratio: null}}, topic_guided: {fit: {min_ratio: null}}}\n"
         "align: {selection: {candidates: 1}, declining: {enabled: false}, retries: 0, "
         "sampling: {max_new_tokens: 64}}\n"
-        f"executor: {{work_dir: {folder}/work, model_server: {{dtype: fp32}}}}\n{more}"
+        f"executor: {{work_dir: {folder}/work, model_server: {{dtype: fp32}}}}\n"
     )
     return path
 
@@ -89,43 +84,46 @@ def test_a_killed_run_on_s3_ends_like_an_undisturbed_one_in_a_folder(
         assert align_ids(run) == align_ids(undisturbed)
 
 
-def run_over(model: Path, arguments: list[str], folder: Path, port: int, dies: set[str]) -> int:
-    """A run over an engine that is killed at the first rows of each stage in `dies`, and started
-    again at the same address a while later; returns how often it was."""
-    server = ModelServerProcess(model, "--dtype", "fp32", port=port)
-    server.__enter__()
-    deaths = 0
-    process = RunProcess(arguments, folder)
-    try:
-        for event in process.follow():
-            if event["event"] == "rows" and event["stage"] in dies:
-                dies = dies - {event["stage"]}
-                server.process.kill()
-                server.finish()
-                time.sleep(AWAY_S)
-                server = ModelServerProcess(model, "--dtype", "fp32", port=port)
-                server.__enter__()
-                deaths += 1
-        assert process.finish() == 0, process.stderr_path.read_text()
-    finally:
-        server.finish()
-    return deaths
+KILLED = {
+    "topics": ("selfalign.model_server", "prompt-synthesizer"),
+    "prompts": ("prompt-synthesizer", "worker", "selfalign.model_server"),
+    "align": ("worker", "selfalign.model_server", "principle-engine"),
+}
+"""Which processes get kill -9 at the first rows of a stage, by a word of their command lines."""
+
+
+def kill_one(root: int, word: str) -> None:
+    """SIGKILLs a process of the run, and whatever it has started."""
+    for process in psutil.Process(root).children(recursive=True):
+        if word in process.cmdline():
+            for one in [*process.children(recursive=True), process]:
+                one.kill()
+            return
+    raise AssertionError(f"no process of the run is called {word}")
 
 
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_an_engine_that_dies_in_every_stage_changes_no_row(
+def test_a_run_whose_engine_services_and_workers_are_killed_ends_by_itself_with_the_same_rows(
     small_model: Path, tmp_path: Path
 ) -> None:
-    port, store = free_port(), f"{tmp_path}/store"
-    engine = f"engine: {{url: 'http://127.0.0.1:{port}', max_concurrency: 4}}\n"
-    for name, dies in (("calm", set()), ("bereft", {"topics", "prompts", "align"})):
-        config = write_config(tmp_path, small_model, name, store, engine)
-        arguments = ["-f", str(config), "--until", "align"]
-        assert run_over(small_model, arguments, tmp_path, port, dies) == len(dies)
+    """They are started again, and an engine that is away for as long as that fails no row."""
+    store = f"{tmp_path}/store"
+    for name in ("calm", "bereft"):
+        config = write_config(tmp_path, small_model, name, store)
+        process = RunProcess(["-f", str(config), "--until", "align"], tmp_path)
+        left = dict(KILLED) if name == "bereft" else {}
+        for event in process.follow():
+            if event["event"] == "rows":
+                for word in left.pop(event["stage"], ()):
+                    kill_one(process.process.pid, word)
+        assert process.finish() == 0, process.stderr_path.read_text()
+        assert left == {}
+    again = [one["text"] for one in process.events if "started again" in one.get("text", "")]
+    assert len(again) == sum(len(words) for words in KILLED.values())
     bereft, calm = finished(store, "bereft"), finished(store, "calm")
-    for stage_name in ("topics", "prompts", "align"):
+    for stage_name in KILLED:
         manifests = [run.manifest(stage_name) for run in (bereft, calm)]
         counts = [(one.inputs, one.accepted, one.rejected, one.failed) for one in manifests if one]
         assert counts[0] == counts[1], stage_name

@@ -17,6 +17,7 @@ from selfalign.model_server.server_options import ModelServerSettings
 from selfalign.options import arguments_of
 from selfalign.pipeline.executors.contract.training_check import run_training_check
 from selfalign.pipeline.executors.local.processes import Child
+from selfalign.pipeline.executors.local.revival import Revival
 from selfalign.pipeline.run.run import Run, dump_config
 from selfalign.pipeline.units.assignment import WorkerGroup
 from selfalign.roles import ModelRole, ServiceName
@@ -42,6 +43,8 @@ class LocalExecutor:
         self._children: dict[str, Child] = {}
         self._engines: dict[ModelRole, EngineSettings] = {}
         self._targets: dict[tuple[str, str], str] = {}
+        self._addresses: dict[str, str] = {}
+        """host:port of every server that runs, by its child's name."""
 
     @property
     def side_by_side(self) -> bool:
@@ -94,7 +97,7 @@ class LocalExecutor:
             command = ["-m", "selfalign.cli", "worker", "--config", str(self._config)]
             command += ["--target", target, *arguments_of(assignment)]
             children.append(self._child(name, command, from_worker(sink, assignment.index)))
-        self._wait_all(children)
+        self._wait_all(children, Revival(sink))
 
     def train(self, stage: str, settings: dict[str, Any], sink: EventSink) -> None:
         wiring = self._base_model() | {"work_dir": str(self._folder / f"{stage}-checkpoints")}
@@ -133,23 +136,44 @@ class LocalExecutor:
                     f"{name} was not ready after {self._settings.startup_timeout_s:.0f} s "
                     f"(executor.startup_timeout_s); log {child.log}:\n{child.log_tail()}"
                 )
+        self._addresses[name] = address[0]
         return address[0]
 
-    def _wait_all(self, children: list[Child]) -> None:
-        """Waits for all; the first that fails ends the others."""
+    def _wait_all(self, children: list[Child], revival: Revival | None = None) -> None:
+        """Waits for all; the first that fails ends the others.
+
+        Args:
+            revival: Starts again what was killed, of the children and of the servers that they
+                use. Without it a killed child is a failure.
+        """
         waiting = list(children)
         while waiting:
+            if revival:
+                self._revive_servers(revival)
             for child in list(waiting):
                 if child.poll() is None:
                     continue
                 waiting.remove(child)
                 code = child.wait()
                 self._children.pop(child.name, None)
-                if code:
+                if revival and revival.helps(child, code):
+                    waiting.append(self._start(revival.again(child, code)))
+                elif code:
                     for other in waiting:
                         other.stop()
                     self._raise_for(child, code)
             time.sleep(POLL_S)
+
+    def _revive_servers(self, revival: Revival) -> None:
+        """Starts killed servers again, at the addresses that their clients know."""
+        for name, address in self._addresses.items():
+            child = self._children.get(name)
+            code = child.poll() if child else None
+            if child is None or code is None:
+                continue
+            if not revival.helps(child, code):
+                self._raise_for(child, code or 1)
+            self._start(revival.again(child, code, port=address.rpartition(":")[2]))
 
     def _child(
         self,
@@ -158,13 +182,16 @@ class LocalExecutor:
         on_event: EventSink = lambda event: None,
     ) -> Child:
         log = self._folder / "logs" / f"{name}.log"
-        child = Child(name, [sys.executable, *command], log, on_event)
+        return self._start(Child(name, [sys.executable, *command], log, on_event))
+
+    def _start(self, child: Child) -> Child:
         child.start()
-        self._children[name] = child
+        self._children[child.name] = child
         return child
 
     def _stop(self, name: str) -> None:
         child = self._children.pop(name, None)
+        self._addresses.pop(name, None)
         if child is not None:
             child.stop()
 
