@@ -134,3 +134,18 @@ def test_pages_that_sources_name_are_there() -> None:
                     named += 1
                     assert (REPOSITORY / name).is_file(), f"{path}: {name}"
     assert named > 5
+
+
+def test_every_promise_names_a_test_that_is_there() -> None:
+    text = (REPOSITORY / "docs" / "guarantees.md").read_text()
+    named = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", text)
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "held by" not in line]
+    assert len(rows) == len(named) > 20
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not re.search(
+            rf"^(?:async )?def {name}\(", (REPOSITORY / path).read_text(), re.MULTILINE
+        )
+    ]
+    assert missing == []
