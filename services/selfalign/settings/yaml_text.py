@@ -5,7 +5,7 @@ work, and depth into an exhausted stack. So the parser's events are counted firs
 size of what they stand for, and only a document within the limits is composed.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -80,13 +80,14 @@ def _check_size(text: str, origin: str, expected: str, max_nodes: int) -> None:
             if any(anchor == event.anchor for anchor, _ in open_nodes):
                 raise _mistake(f"*{event.anchor} stands within what it stands for", event)
             # Of an unknown one the composer tells.
-            nodes += sizes.get(event.anchor, 1)
-        elif isinstance(event, yaml.NodeEvent):
-            if isinstance(event, yaml.CollectionStartEvent):
-                open_nodes.append((event.anchor, nodes))
-            elif event.value == _MERGE and event.implicit[0]:
+            nodes += sizes.get(event.anchor or "", 1)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, nodes))
+            nodes += 1
+        elif isinstance(event, yaml.ScalarEvent):
+            if event.value == _MERGE and event.implicit[0]:
                 raise _mistake("merge keys (<<) are not read; write the keys out", event)
-            elif event.anchor:
+            if event.anchor:
                 sizes[event.anchor] = 1
             nodes += 1
         line = event.start_mark.line + 1 if event.start_mark else 0
@@ -131,7 +132,7 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
         return super().construct_yaml_float(_short(node))
 
-    yaml_constructors: ClassVar[Mapping[str, Any]] = {
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {
         **yaml.SafeLoader.yaml_constructors,
         "tag:yaml.org,2002:int": construct_yaml_int,
         "tag:yaml.org,2002:float": construct_yaml_float,
@@ -146,4 +147,5 @@ def _short(node: yaml.ScalarNode) -> yaml.ScalarNode:
 
 
 def _mistake(problem: str, where: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=where.start_mark)
+    mark: Any = where.start_mark
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)

@@ -60,7 +60,7 @@ def _open_bucket(url: str) -> Any:  # noqa: ANN401 - obstore's union of stores
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
     try:
         # GCS's S3 side has no bulk delete.
-        singly = {"disable_bulk_delete": "true"} if url.startswith("s3") else {}
+        singly: Any = {"disable_bulk_delete": True} if url.startswith("s3") else {}
         return from_url(
             url,
             config=singly,

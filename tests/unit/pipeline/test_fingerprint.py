@@ -51,7 +51,7 @@ def test_topics_depend_on_their_settings_alone(
 def test_another_model_of_equal_sizes_is_not_taken_over(make_run: MakeRun, tmp_path: Path) -> None:
     """A fine-tuned model has the configuration and the sizes of the one that it came from."""
     make_store(tmp_path)
-    model = {"model": {"base": f"{tmp_path}/base"}}
+    model: dict[str, object] = {"model": {"base": f"{tmp_path}/base"}}
     run = changed(make_run(prompts=0), "one-model", model)
     close_table(run, "topics", stage_fingerprint(run, topics.STAGE), expected=None)
     same = changed(run, "two", model)

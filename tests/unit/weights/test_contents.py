@@ -7,7 +7,14 @@ import pytest
 
 from selfalign.errors import ModelError
 from selfalign.weights.contents import contents_digest
-from selfalign.weights.source import ClaimFolder, HubModel, LocalFolder, StageWeights, StoreFolder
+from selfalign.weights.source import (
+    ClaimFolder,
+    HubModel,
+    LocalFolder,
+    StageWeights,
+    StoreFolder,
+    Weights,
+)
 from support.weights import make_store
 
 
@@ -41,7 +48,7 @@ def test_what_makes_a_model_another_one(
 
 def test_a_folder_is_the_same_model_by_any_name(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    names = [
+    names: list[Weights] = [
         LocalFolder(f"{store.url}/base"),
         StoreFolder(f"file://{store.url}/base"),
         StageWeights(store.url, "demo/engrave/merged"),
