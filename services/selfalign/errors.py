@@ -18,7 +18,9 @@ SelfAlignError                  UNKNOWN             70
 ├── Interrupted                 CANCELLED          130   ctrl-C; the next run goes on
 └── EngineError                 INTERNAL            69   the inference engine failed
     ├── EngineUnavailable       UNAVAILABLE         69   down or unreachable; retried
-    │   └── EngineOutage        UNAVAILABLE         69   gone for longer than it is waited for
+    │   └── EngineLost          UNAVAILABLE         69   the work stops, and no row is blamed
+    │       ├── EngineOutage    UNAVAILABLE         69   gone for longer than it is waited for
+    │       └── EngineExchanged UNAVAILABLE         69   another model than before
     ├── EngineOverloaded        RESOURCE_EXHAUSTED  69   full (429); waited for
     ├── EngineTimeout           DEADLINE_EXCEEDED   69   no answer inside the deadline
     ├── EngineRejected          INVALID_ARGUMENT    65   422: the request's own fault; not retried
@@ -169,9 +171,17 @@ class EngineUnavailable(EngineError):
     grpc_status = "UNAVAILABLE"
 
 
-class EngineOutage(EngineUnavailable):
-    """An engine that had answered has been gone for longer than a run waits for it: the work stops
-    here, and no row is blamed."""
+class EngineLost(EngineUnavailable):
+    """The engine that the work began with is not there any more: the work stops here, and no row
+    is blamed."""
+
+
+class EngineOutage(EngineLost):
+    """An engine that had answered has been gone for longer than a run waits for it."""
+
+
+class EngineExchanged(EngineLost):
+    """The engine serves another model than it did before."""
 
 
 class EngineOverloaded(EngineError):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from selfalign.errors import DataError, EngineError, EngineOutage, PromptTooLong
+from selfalign.errors import DataError, EngineError, EngineLost, PromptTooLong
 from selfalign.filters.rejection import Rejection
 from selfalign.storage.rows import PromptItem, Row, RowStatus, derive_seed
 
@@ -38,7 +38,7 @@ async def attempt_row(
     the engine, or a prompt that it cannot take, gives a failed row.
 
     Raises:
-        EngineOutage: no row is to blame.
+        EngineLost: no row is to blame.
     """
     if not item.instruction.strip():
         return _failed(item, item.seed, DataError("instruction: is empty; expected a text"))
@@ -48,7 +48,7 @@ async def attempt_row(
         seed = item.seed if number == 0 else derive_seed(item.seed, "retry", number)
         try:
             tries.append(await attempt(seed))
-        except EngineOutage:
+        except EngineLost:
             raise
         except (EngineError, PromptTooLong) as error:
             return _failed(item, seed, error)

@@ -23,8 +23,9 @@ class Readiness:
         info = await self.engine.info()
         if not self._checked:
             await self.check_prompts(info)
-            self.set_model_id(info.model_id)
             self._checked = True
+        # A service outlives an engine's model: the next run may have another one.
+        self.set_model_id(info.model_id)
 
     async def check_at_start(self) -> None:
         """The same, but an engine that is only down for now does not stop the service.

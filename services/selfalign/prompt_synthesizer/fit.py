@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 
 from selfalign.answering.likelihood import likelihood_ratios
-from selfalign.errors import EngineError, EngineOutage, LogprobsUnsupported, PromptTooLong
+from selfalign.errors import EngineError, EngineLost, LogprobsUnsupported, PromptTooLong
 from selfalign.inference.contract.engine import Engine
 from selfalign.prompt_synthesizer.candidates import Reason, shorten
 from selfalign.prompt_synthesizer.fit_settings import FitSettings
@@ -97,7 +97,7 @@ async def _or_error(
 ) -> list[float] | EngineError | PromptTooLong:
     try:
         return await ratios
-    except EngineOutage:
+    except EngineLost:
         raise
     except (EngineError, PromptTooLong) as error:
         return error

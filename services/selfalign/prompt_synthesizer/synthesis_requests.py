@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from selfalign.errors import EngineError, EngineOutage, PromptTooLong, SelfAlignError
+from selfalign.errors import EngineError, EngineLost, PromptTooLong, SelfAlignError
 from selfalign.inference.contract.engine import Completion, Engine
 from selfalign.prompt_synthesizer.topic_guided import Hint
 from selfalign.settings.sampling import SamplingParams
@@ -36,7 +36,7 @@ class BoundedEngine:
         self._room = asyncio.Semaphore(max_in_flight)
 
     async def ask(self, request: SynthesisRequest) -> CompletionOrError:
-        """The completion, or the error that this one request ended with. Raises EngineOutage."""
+        """The completion, or the error that this one request ended with. Raises EngineLost."""
         async with self._room:
             try:
                 return await self._engine.generate(
@@ -45,7 +45,7 @@ class BoundedEngine:
                     seed=request.seed,
                     deadline_s=self._deadline_s,
                 )
-            except EngineOutage:
+            except EngineLost:
                 raise
             except (EngineError, PromptTooLong) as error:
                 return error

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from selfalign.errors import EngineError, RouteMissing
+from selfalign.errors import EngineError, EngineExchanged, RouteMissing
 from selfalign.inference.client.adapter_check import AdapterCheck
 from selfalign.inference.client.retry import RetryingCaller
 from selfalign.inference.contract.engine import Completion, ContinuationScore, EngineInfo
@@ -46,6 +46,16 @@ class HttpEngine:
         self._adapter_check = adapter_check
         self._scores_at_once = True
         """Until the server has said that it lacks the route."""
+        self._model: tuple[str, str] | None = None
+        """Name and version of what is served, as the engine said last; not what it said after an
+        outage, before the two were compared."""
+        self._outages = 0
+        """Those after which they were."""
+        self._exchanges = 0
+        """Those after which they differed."""
+        self._exchanged = ""
+        """What was found the last time."""
+        self._asking = asyncio.Lock()
 
     async def generate(
         self, prompt: str, params: SamplingParams, *, seed: int | None, deadline_s: float
@@ -58,7 +68,7 @@ class HttpEngine:
             _check_length(generated, params)
             return _completion(generated, params, (time.perf_counter() - started) * 1e3)
 
-        completion = await self._caller.run(attempt, deadline_s)
+        completion = await self._of_one_model(attempt, deadline_s)
         self._prompt_tokens.inc(completion.prompt_tokens)
         self._completion_tokens.inc(completion.completion_tokens)
         return completion
@@ -98,6 +108,8 @@ class HttpEngine:
 
     async def info(self) -> EngineInfo:
         info = await self._ask(self._dialect.info())
+        if self._outages == self._caller.outages:
+            self._model = (info.model_id, info.model_sha)
         if info.max_concurrent_requests:
             self._caller.admission.set_cap(info.max_concurrent_requests)
         if self._adapter_check is not None:
@@ -105,11 +117,46 @@ class HttpEngine:
             self._adapter_check = None
         return info
 
+    async def _look_after_outage(self) -> None:
+        """Asks an engine that has come back what it serves, before an answer of it is used."""
+        if self._outages == self._caller.outages:
+            return
+        async with self._asking:
+            outages = self._caller.outages
+            if self._outages == outages:
+                return
+            info = await self.info()
+            before, self._model = self._model, (info.model_id, info.model_sha)
+            self._outages = outages
+            if before is not None and before != self._model:
+                self._exchanges += 1
+                first, second = (" ".join(one).strip() for one in (before, self._model))
+                self._exchanged = f"the engine served {first}, went away, and now serves {second}"
+
     async def close(self) -> None:
         await self._transport.close()
 
     async def _run(self, call: ApiCall[Value], deadline_s: float) -> Value:
-        return await self._caller.run(lambda: self._send(call), deadline_s)
+        return await self._of_one_model(lambda: self._send(call), deadline_s)
+
+    async def _of_one_model(
+        self, attempt: Callable[[], Awaitable[Value]], deadline_s: float
+    ) -> Value:
+        """What the model answers that was served when the call began.
+
+        Raises:
+            EngineExchanged: another one was served after an outage in between.
+            EngineError: as RetryingCaller.run.
+        """
+        began = self._exchanges
+        answer = await self._caller.run(attempt, deadline_s)
+        await self._look_after_outage()
+        if began != self._exchanges:
+            raise EngineExchanged(
+                f"{self._exchanged}: rows of two models would be mixed; serve the first again, or "
+                "begin a new run"
+            )
+        return answer
 
     async def _ask(self, call: ApiCall[Value]) -> Value:
         return await self._caller.run_unqueued(lambda: self._send(call), QUESTION_TIMEOUT_S)

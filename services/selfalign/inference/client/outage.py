@@ -21,6 +21,8 @@ class Outage:
         """When the last answer came; None before the first one."""
         self._since: float | None = None
         """When the outage began; None where there is none."""
+        self.ended = 0
+        """Outages that are over."""
 
     def answered(self) -> None:
         """The engine has answered."""
@@ -28,6 +30,7 @@ class Outage:
         if self._since is not None:
             logger.info("the engine answers again after %.0f s", self._answered - self._since)
             self._since = None
+            self.ended += 1
 
     def waits(self, error: EngineUnavailable, failed_before: float | None) -> bool:
         """Whether a call that could not reach the engine waits for it, whatever its own retries.

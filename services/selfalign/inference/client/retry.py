@@ -70,6 +70,11 @@ class RetryingCaller:
         self._cancelled = requests.labels("cancelled")
         self._failed = {kind: requests.labels(outcome) for kind, outcome in OUTCOMES.items()}
 
+    @property
+    def outages(self) -> int:
+        """How often the engine has come back after it had been away."""
+        return self._outage.ended
+
     async def run(self, attempt: Callable[[], Awaitable[Result]], deadline_s: float) -> Result:
         """The first good result of `attempt`, which raises EngineErrors.
 

@@ -31,6 +31,8 @@ class EngineInfo:
     max_concurrent_requests: int | None
     ngram_penalties: bool = False
     """Whether SamplingParams.ngram_penalties has an effect."""
+    model_sha: str = ""
+    """Which version of the model; empty where the engine does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,7 @@ class _TokenIds(RootModel[list[_TokenId]]):
 
 class _Info(BaseModel):
     model_id: str = ""
+    model_sha: str | None = None
     max_input_tokens: int | None = None
     max_total_tokens: int | None = None
     max_concurrent_requests: int | None = None
@@ -230,4 +231,4 @@ def _read_count(response: HttpResponse) -> int:
 
 def _read_info(response: HttpResponse) -> EngineInfo:
     info = parse(response, _Info)
-    return EngineInfo(**info.model_dump())
+    return EngineInfo(**info.model_dump() | {"model_sha": info.model_sha or ""})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from selfalign.errors import (
-    EngineOutage,
+    EngineLost,
     EngineUnavailable,
     ObjectExists,
     SelfAlignError,
@@ -119,8 +119,8 @@ class Worker:
             before = pending.left
             try:
                 await self._stream(stage, pending)
-            except EngineOutage:
-                # The engine, not the service: it has been waited for.
+            except EngineLost:
+                # The engine, not the service: another connection to this one finds it no better.
                 raise
             except EngineUnavailable as error:
                 # The service went away (rollout, crash): what it had not answered is asked again.
