@@ -95,7 +95,8 @@ KILLED = {
 def kill_one(root: int, word: str) -> None:
     """SIGKILLs a process of the run, and whatever it has started."""
     for process in psutil.Process(root).children(recursive=True):
-        if word in process.cmdline():
+        # One that was killed before may not have been waited for yet.
+        if process.status() != psutil.STATUS_ZOMBIE and word in process.cmdline():
             for one in [*process.children(recursive=True), process]:
                 one.kill()
             return

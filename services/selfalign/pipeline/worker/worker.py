@@ -98,7 +98,7 @@ class Worker:
         """
         settings = self.run.config.rows
         for left in range(settings.retry_rounds, -1, -1):
-            rows = [self._count(row) async for row in stage.rows(client, self.run, unit)]
+            rows = await self._streamed(stage, client, unit)
             failed = [row for row in rows if row.status == "failed" and retry_may_help(row.reason)]
             if len(failed) <= settings.max_failed_share * len(rows):
                 break
@@ -110,6 +110,28 @@ class Worker:
             for row in rows:
                 self.counts.forget(row)
         return rows
+
+    async def _streamed(
+        self, stage: GenerationStage[Any], client: PromptSynthesizerClient, unit: Unit
+    ) -> list[Row]:
+        """The unit's rows, asked for again from the beginning where the service goes away."""
+        reconnects = 0
+        while True:
+            rows: list[Row] = []
+            try:
+                async for row in stage.rows(client, self.run, unit):
+                    rows.append(self._count(row))
+            except EngineLost:
+                raise
+            except EngineUnavailable as error:
+                for row in rows:
+                    self.counts.forget(row)
+                reconnects += 1
+                if reconnects > RECONNECTS:
+                    raise
+                await _before_reconnect(reconnects, error)
+            else:
+                return rows
 
     async def _answer(self, stage: AnswerStage) -> None:
         pending = Pending(await asyncio.to_thread(self._missing, stage.units))
@@ -127,8 +149,7 @@ class Worker:
                 reconnects = 0 if pending.left < before else reconnects + 1
                 if reconnects > RECONNECTS:
                     raise
-                logger.warning("service unavailable, reconnecting: %s", error)
-                await asyncio.sleep(min(2.0**reconnects, 15.0))
+                await _before_reconnect(reconnects, error)
 
     async def _stream(self, stage: AnswerStage, pending: Pending) -> None:
         async with (
@@ -166,3 +187,8 @@ class Worker:
         self.on_row(row)
         self.report(self.counts)
         return row
+
+
+async def _before_reconnect(reconnects: int, error: EngineUnavailable) -> None:
+    logger.warning("service unavailable, reconnecting: %s", error)
+    await asyncio.sleep(min(2.0**reconnects, 15.0))
