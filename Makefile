@@ -30,7 +30,7 @@ test: setup model s3-server helm prometheus lint proto-check ## Lint, types, the
 	$(BIN)/pytest --cov --cov-report= --durations=25
 
 ##@ Develop
-.PHONY: lint format coverage proto proto-check docs chart-docs lock bench
+.PHONY: lint format coverage proto proto-check docs chart-docs lock fault-test bench
 lint: setup ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,6 +61,9 @@ chart-docs: setup helm ## Regenerates the chart's schema and README, k8s/, and t
 	$(BIN)/python charts/dashboards.py
 	$(BIN)/python charts/jobs.py --helm .cache/bin/helm
 	GOLDEN=write $(BIN)/pytest -q tests/chart/test_golden.py
+
+fault-test: setup model s3-server ## Engines, services and workers killed in every stage; minutes, and not part of `make test`
+	$(BIN)/pytest -m long
 
 lock: setup ## Resolves all extras into requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --no-header --no-annotate --generate-hashes pyproject.toml -o requirements.lock

@@ -104,7 +104,7 @@ def kill_one(root: int, word: str) -> None:
 
 
 @pytest.mark.model
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_run_whose_engine_services_and_workers_are_killed_ends_by_itself_with_the_same_rows(
     small_model: Path, tmp_path: Path
