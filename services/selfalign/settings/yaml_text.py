@@ -21,7 +21,6 @@ MAX_DEPTH = 50
 MAX_NUMBER_CHARS = 100
 """Digits and colons (base 60) take time that grows with their square."""
 _MERGE = "<<"
-_Mark = yaml.Mark | None
 
 
 def load_yaml(text: str, origin: str, expected: str) -> object:
@@ -105,7 +104,7 @@ def _errors_named(origin: str) -> Iterator[None]:
     try:
         yield
     except yaml.MarkedYAMLError as error:
-        mark: _Mark = error.problem_mark or error.context_mark
+        mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "unknown place"
         problem = error.problem or error.context or "syntax error"
         raise ConfigError(f"{origin}: not valid YAML: {place}: {problem}") from error

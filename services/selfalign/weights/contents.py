@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from selfalign.errors import ModelError
 from selfalign.weights.source import LocalFolder, StageWeights, StoreFolder, Weights
-from selfalign.weights.weight_files import find_weights
+from selfalign.weights.weight_files import file_sha256, find_weights
 
 HASHED_AT_ONCE = 8
 """Files that are read side by side: 130 GB take minutes on one core."""
@@ -49,7 +49,7 @@ def _of_folder(folder: Path) -> str:
         found = [(path, path.stat()) for path in paths]
         with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
             hashes = pool.map(
-                lambda one: file_sha256(one[0], one[1].st_size, one[1].st_mtime_ns), found
+                lambda one: _known_sha256(one[0], one[1].st_size, one[1].st_mtime_ns), found
             )
             return _digest(zip((path.name for path in paths), hashes, strict=True))
     except OSError as error:
@@ -57,14 +57,9 @@ def _of_folder(folder: Path) -> str:
 
 
 @lru_cache(maxsize=1024)
-def file_sha256(path: Path, size: int, changed_ns: int) -> str:
-    """64 hex digits over the file's bytes. Raises OSError.
-
-    Args:
-        size: In bytes; with `changed_ns`, what tells that the file is another one by now.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _known_sha256(path: Path, size: int, changed_ns: int) -> str:
+    """file_sha256, once for a file; its size and time tell that it is another one by now."""
+    return file_sha256(path)
 
 
 def _counts(name: str) -> bool:

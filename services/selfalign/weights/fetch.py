@@ -1,6 +1,5 @@
 """Fetching weights into a folder: whole and verified, or not marked as complete."""
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from selfalign.weights.source import (
     StoreFolder,
     Weights,
 )
-from selfalign.weights.weight_files import WeightFiles, check_shards, find_weights
+from selfalign.weights.weight_files import WeightFiles, check_shards, file_sha256, find_weights
 
 # One connection does not fill a fast network.
 DOWNLOADS_AT_ONCE = 4
@@ -71,9 +70,9 @@ def _marker(found: WeightFiles) -> Marker:
 def _fetch_file(found: WeightFiles, info: ObjectInfo, folder: Path) -> ObjectInfo:
     target, wanted = folder / info.key, found.digests.get(info.key)
     whole = target.is_file() and target.stat().st_size == info.size
-    if not whole or (wanted is not None and _sha256(target) != wanted):
+    if not whole or (wanted is not None and file_sha256(target) != wanted):
         found.store.download(info.key, target)
-        if wanted is not None and (digest := _sha256(target)) != wanted:
+        if wanted is not None and (digest := file_sha256(target)) != wanted:
             raise ModelError(
                 f"{found.source}/{info.key}: SHA-256 is {digest}, the stage's manifest says "
                 f"{wanted}; the stage's output is damaged"
@@ -104,8 +103,3 @@ def _fetch_from_hub(model: HubModel, folder: Path, progress: EventSink) -> bool:
     check_shards(folder, str(model))
     target.finish()
     return True
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

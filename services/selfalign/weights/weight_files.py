@@ -1,5 +1,6 @@
 """The files of a folder of weights, checked against the manifest of the stage that made them."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +46,12 @@ def find_weights(folder: LocalFolder | StoreFolder) -> WeightFiles:
         found = ", ".join(sorted(names)[:5]) or "nothing"
         raise ModelError(f"{source}: no config.json there, so no model; found {found}")
     return WeightFiles(source, store, files, _digests(store.url, source, files))
+
+
+def file_sha256(path: Path) -> str:
+    """64 hex digits over the file's bytes. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_shards(folder: Path, source: str) -> None:
